@@ -27,8 +27,8 @@ struct loop_timer {
 	int32_t slot; /* place in the heap + 1; 0 when not set */
 };
 
-/* Work handed to a loop by any thread; lives in its owner until fn is called, which may then reuse or free it.
- * A post that is already queued must not be queued again: see loop_post_once. */
+/* Work handed to a loop by any thread; lives in its owner until fn is called, which may then reuse or free it. Zero it
+ * and set fn before its first use. A post that is already queued must not be queued again: see loop_post_once. */
 struct loop_post {
 	struct loop_post *next;
 	void (*fn)(struct loop_post *p);
@@ -37,7 +37,8 @@ struct loop_post {
 
 int loop_new(const char *name, struct loop **out, struct err *err);
 void loop_free(struct loop **lp); /* after loop_run has returned */
-/* Runs until loop_stop. The calling thread becomes the loop's thread. */
+/* Runs until loop_stop, also one from before. The calling thread is the loop's thread meanwhile; before and afterwards
+ * "loop only" means whoever sets it up or takes it down. */
 void loop_run(struct loop *lp);
 /* Runs until *done is true (checked after each turn) or loop_stop: for tasks that wait for one thing. */
 void loop_run_until(struct loop *lp, const bool *done);
