@@ -1,0 +1,130 @@
+/* The plugin interface of sluice: what a repository format is made of.
+ *
+ * A format reads upstream's metadata and declares what is there; sluice does the rest: it decides what is downloaded now
+ * and what when a client asks, verifies, saves, publishes and serves. To be served lazily an artifact needs a URL and, at best,
+ * a size and digests; what must not be deferred is marked `never_deferred`. Nothing else is asked of a format.
+ *
+ * A format runs inside a task process of its own: it may block, and when hostile metadata kills it only that task fails.
+ * Built in, or as a shared object with the symbol `sluice_format` (see docs/plugins.md). This header includes nothing of sluice,
+ * and compiles alone. All strings are UTF-8 and NUL-terminated, and borrowed for the duration of the call. */
+#ifndef SLUICE_FORMAT_H
+#define SLUICE_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLUICE_FORMAT_ABI 1
+
+/* Policies that a format supports, as bits. */
+#define SLUICE_IMMEDIATE 1u
+#define SLUICE_ON_DEMAND 2u
+#define SLUICE_STREAMED 4u
+
+struct sluice_digest {
+	const char *algorithm; /* "md5" "sha1" "sha224" "sha256" "sha384" "sha512" */
+	const char *hex;
+};
+
+struct sluice_artifact {
+	const char *relative_path; /* where clients find it, below the distribution */
+	const char *url;           /* absolute, percent-encoded */
+	int64_t size;              /* bytes; -1 unknown */
+	const struct sluice_digest *digests;
+	size_t digest_count;
+	bool never_deferred; /* downloaded inside the sync whatever the policy */
+};
+
+struct sluice_unit {
+	const char *type;        /* "file.file" */
+	const char *natural_key; /* what makes it the same unit again, within the type */
+	const char *extra_json;  /* the unit's own fields as a JSON object, or NULL */
+	const struct sluice_artifact *artifacts;
+	size_t artifact_count;
+};
+
+/* How one metadata file was had. */
+struct sluice_fetched {
+	int status;           /* 200; 304 when unchanged; 404 and 410 are not errors of the call */
+	char etag[256];       /* "" when absent */
+	char last_modified[64];
+	char sha256[65];      /* of the bytes */
+	int64_t size;
+};
+
+struct sluice_sync; /* one sync in progress */
+
+/* What a format may call during sync(). Functions return 0 or negative; after a negative result return it. */
+struct sluice_sync_host {
+	/* Downloads `url` with the remote's settings and retries, handing over pieces as they come; `take` returns 0, or negative to stop. `if_changed`: conditional
+	 * on the validators of the last successful sync of this very URL; then status may be 304 and the sync may end with unchanged(). `save_as`: keep
+	 * the bytes as an artifact that publications can show under that path (upstream's own metadata); NULL: do not keep. */
+	int (*fetch)(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as, int (*take)(void *arg, const char *p, size_t n), void *arg,
+		struct sluice_fetched *out);
+	/* Declares a unit. Copied; written in batches. */
+	int (*unit)(struct sluice_sync *s, const struct sluice_unit *u);
+	/* Says that upstream has nothing new: the sync ends, reported as skipped. */
+	int (*unchanged)(struct sluice_sync *s);
+	void (*progress)(struct sluice_sync *s, const char *code, const char *message, int64_t total /* -1 unknown */, int64_t done);
+	/* Ends the sync with this reason, which the task shows. Always negative: `return h->fail(s, "…")`. */
+	int (*fail)(struct sluice_sync *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+	/* Facts: "remote.url", "remote.name", "repository.name", "mirror" ("true"/"false"), or a field of the format: "remote.<field>",
+	 * "repository.<field>", "sync.<option>". NULL when unset. */
+	const char *(*get)(struct sluice_sync *s, const char *name);
+	/* The URL of `relative_path` beside `base_url`, percent-encoded, with base_url's query; into out. */
+	int (*sibling_url)(struct sluice_sync *s, const char *base_url, const char *relative_path, char *out, size_t cap);
+};
+
+struct sluice_publish; /* one publication being made */
+
+struct sluice_file {
+	const char *relative_path;
+	int64_t size; /* -1 unknown */
+	const struct sluice_digest *digests;
+	size_t digest_count;
+	const char *extra_json;
+};
+
+struct sluice_publish_host {
+	/* Every file of the version's units, newest unit first; declared facts only, so that it does not depend on what is saved. */
+	int (*each_file)(struct sluice_publish *p, int (*fn)(void *arg, const struct sluice_file *f), void *arg);
+	/* Writes a metadata file: begin, any number of writes, end. One at a time. */
+	int (*file_begin)(struct sluice_publish *p, const char *relative_path);
+	int (*file_write)(struct sluice_publish *p, const void *data, size_t n);
+	int (*file_end)(struct sluice_publish *p);
+	/* Publishes a metadata file that a sync kept with `save_as`; 1: not there. */
+	int (*file_kept)(struct sluice_publish *p, const char *save_as, const char *relative_path);
+	int (*fail)(struct sluice_publish *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+	const char *(*get)(struct sluice_publish *p, const char *name); /* "publication.<field>", "repository.<field>", "mirror" */
+};
+
+/* A field of a resource, for the REST API, its checks and its documentation. */
+enum sluice_field_type { SLUICE_STRING, SLUICE_TEXT, SLUICE_INTEGER, SLUICE_BOOLEAN, SLUICE_STRING_LIST, SLUICE_OBJECT };
+struct sluice_field {
+	const char *name;
+	enum sluice_field_type type;
+	bool required, nullable, read_only, write_only;
+	const char *default_json; /* "\"PULP_MANIFEST\"", "false"; NULL: none */
+	const char *help;
+};
+
+struct sluice_format {
+	unsigned abi;       /* SLUICE_FORMAT_ABI */
+	const char *name;   /* "file": the first part of types and paths */
+	const char *kind;   /* "file": the second part; types are "<name>.<kind>" */
+	const char *version; /* as status/ shows it, a Pulp plugin's version that it is compatible with */
+	const char *model;  /* "File": Pulp's model prefix: FileRemote, FileRepository, … (prn:file.fileremote:…, schema file.FileRemote) */
+	unsigned policies;  /* SLUICE_IMMEDIATE | … */
+	bool serves_without_publication;
+	bool reclaimable; /* saved artifacts may be turned back into lazy ones */
+	/* The format's own fields (NULL-name terminated; NULL: none), beside the common ones. */
+	const struct sluice_field *remote_fields, *repository_fields, *publication_fields, *distribution_fields, *content_fields;
+	const char *content_type;   /* "file.file": the main type of unit */
+	const char *content_plural; /* "files": content/file/files/ */
+	const char *task_sync, *task_publish; /* Pulp's dotted task names */
+
+	int (*sync)(const struct sluice_sync_host *h, struct sluice_sync *s);
+	int (*publish)(const struct sluice_publish_host *h, struct sluice_publish *p);
+};
+
+#endif

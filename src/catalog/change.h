@@ -1,0 +1,85 @@
+/* Changing what a repository holds: a version in the making, filled in batches, then completed or swept. Used by syncs,
+ * modify and upload. The caller holds the repository's exclusive reservation. Blocking.
+ *
+ *   change_begin ── change_declare, change_remove … (a transaction each) ── change_finish ──> a complete version, or none
+ *        └───────────────────────── change_abort (also: crash, then change_sweep) ─────────> the repository as it was
+ *
+ * Rows of a version in the making carry its number; nothing serves them while it is incomplete. */
+#ifndef SLUICE_CATALOG_CHANGE_H
+#define SLUICE_CATALOG_CHANGE_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "catalog/catalog.h"
+
+struct change;
+
+/* One artifact of a declared unit. Borrowed strings. */
+struct change_artifact {
+	struct slice relative_path;
+	struct slice url;       /* n == 0: no remote artifact (uploads) */
+	int64_t size;           /* -1 unknown */
+	struct digests digests; /* as declared */
+	int64_t artifact_id;    /* already in the catalog: point at it; 0 otherwise */
+	/* results */
+	int64_t content_artifact_id;
+	bool saved; /* it has an artifact now */
+	int64_t remote_artifact_id;
+};
+struct change_unit {
+	struct slice type;        /* "file.file" */
+	struct slice natural_key; /* unique within the type */
+	struct slice extra;       /* JSON object, or n == 0 */
+	struct change_artifact *artifacts;
+	size_t artifact_count;
+	/* results */
+	int64_t content_id;
+	bool is_new; /* the catalog did not have it */
+};
+
+struct change_opts {
+	int64_t repository_id;
+	int64_t remote_id;    /* whose remote artifacts are declared; 0: none */
+	bool mirror;          /* what is not declared is removed */
+	int64_t base_number;  /* version to start from; -1: the latest */
+	bool keep_existing;   /* an addition whose path another unit has is -ERR_EXISTS ("[PLP0023] …") instead of replacing it */
+};
+
+int change_begin(struct catalog *c, const struct change_opts *opts, struct change **out, struct err *err);
+/* Adds units (at most 1,000) in one transaction: rows for new content, its artifacts and remote artifacts (an existing remote artifact of
+ * this remote gets the new url, size and digests), membership in the version; a unit that has the same path as an older one
+ * replaces it. Two declared units with one path in one change: -ERR_EXISTS "[PLP0022] …". Fills the results. An identical redeclaration writes nothing. */
+int change_declare(struct change *ch, struct change_unit *units, size_t count, struct err *err);
+/* Takes units out of the version; unknown ones are ignored. */
+int change_remove(struct change *ch, const int64_t *content_ids, size_t count, struct err *err);
+int change_remove_all(struct change *ch, struct err *err);
+/* Adds existing content by id (copy); same rules as change_declare. */
+int change_add(struct change *ch, const int64_t *content_ids, size_t count, struct err *err);
+
+/* Artifacts of this change's declared units that are not saved, in id order after `after_ca_id`, for immediate downloads: at most
+ * `max` rows into caller's array; *count of them. */
+struct change_missing {
+	int64_t content_artifact_id, remote_artifact_id, size;
+	struct digests digests;
+	char *url; /* malloc'ed */
+};
+int change_missing_next(struct change *ch, int64_t after_ca_id, struct change_missing *rows, size_t max, size_t *count, struct err *err);
+void change_missing_fini(struct change_missing *rows, size_t count);
+
+struct change_result {
+	bool changed;         /* false: nothing differs; no version was made */
+	int64_t version_id, number;
+	struct uuid uuid;
+	int64_t added, removed, present;
+};
+/* mirror: removes what was not declared. With a remote: drops its remote artifacts that were not declared any more, from content of this
+ * repository, and records (repository, remote) as synced together. Then completes the version (one small transaction), or sweeps it when
+ * nothing differs. Applies retain_repo_versions. Frees *pch in any case. Bumps the generation. */
+int change_finish(struct change **pch, struct change_result *out, struct err *err);
+/* Undoes everything but content rows (which are shared and become orphans). Frees. NULL is fine. */
+void change_abort(struct change **pch);
+/* Sweeps versions in the making that no one works on: at start, and by the owner of the reservation before change_begin (which calls it). */
+int change_sweep(struct catalog *c, int64_t repository_id /* 0: all */, struct err *err);
+
+#endif
