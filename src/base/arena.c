@@ -39,7 +39,7 @@ struct arena_cleanup {
 
 void arena_init(struct arena *a, size_t max_bytes)
 {
-	*a = (struct arena){ .max = max_bytes };
+	*a = (struct arena){.max = max_bytes};
 }
 
 static struct arena_block *block_new(size_t size)
@@ -190,7 +190,7 @@ int arena_on_fini(struct arena *a, void (*fn)(void *arg), void *arg)
 
 	if (c == NULL)
 		return -ERR_NOMEM;
-	*c = (struct arena_cleanup){ .next = a->cleanups, .fn = fn, .arg = arg };
+	*c = (struct arena_cleanup){.next = a->cleanups, .fn = fn, .arg = arg};
 	a->cleanups = c;
 	return 0;
 }

@@ -103,8 +103,8 @@ char *clock_iso(int64_t wall_us, char out[CLOCK_ISO_MAX])
 	int64_t s = floor_div(wall_us, US_PER_S);
 	int us = (int)(wall_us - s * US_PER_S);
 	struct civil c = civil_of(s);
-	int n = snprintf(out, CLOCK_ISO_MAX, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)c.year, c.month, c.day, c.hour,
-		c.minute, c.second);
+	int n = snprintf(out, CLOCK_ISO_MAX, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)c.year, c.month, c.day,
+		c.hour, c.minute, c.second);
 
 	if (us != 0)
 		snprintf(out + n, CLOCK_ISO_MAX - (size_t)n, ".%06dZ", us);

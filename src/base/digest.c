@@ -90,8 +90,7 @@ int digests_match(const struct digests *expected, const struct digests *actual, 
 	for (int alg = DIGEST_COUNT - 1; alg >= 0; alg--) { /* the strongest is what the message should name */
 		char is[DIGEST_HEX_MAX], want[DIGEST_HEX_MAX];
 
-		if ((shared & 1u << alg) == 0 ||
-			memcmp(expected->d[alg], actual->d[alg], (size_t)algs[alg].len) == 0)
+		if ((shared & 1u << alg) == 0 || memcmp(expected->d[alg], actual->d[alg], (size_t)algs[alg].len) == 0)
 			continue;
 		return err_set(err, -ERR_DIGEST, "%s is %s but %s was expected", algs[alg].name,
 			digest_hex((enum digest_alg)alg, actual->d[alg], is),

@@ -9,16 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const texts[ERR_COUNT_] = {
-	[0] = "no error",
+static const char *const texts[ERR_COUNT_] = {[0] = "no error",
 #define X(name, text) [ERR_##name] = text,
 	ERR_CODES(X)
 #undef X
 };
 
 /* The preprocessor cannot lower the case of the enum's names, so the table is lowered once. */
-static char names[ERR_COUNT_][16] = {
-	[0] = "none",
+static char names[ERR_COUNT_][16] = {[0] = "none",
 #define X(name, text) [ERR_##name] = #name,
 	ERR_CODES(X)
 #undef X

@@ -73,7 +73,8 @@ int fs_pread_all(int fd, void *p, size_t n, int64_t off, struct err *err)
 		if (done < 0)
 			return err_sys(err, errno, "read of %zu bytes at %lld", n, (long long)off);
 		if (done == 0)
-			return err_set(err, -ERR_TRUNCATED, "the file ends at %lld, %zu bytes early", (long long)off, n);
+			return err_set(
+				err, -ERR_TRUNCATED, "the file ends at %lld, %zu bytes early", (long long)off, n);
 		at += done;
 		off += done;
 		n -= (size_t)done;
@@ -282,5 +283,14 @@ static int remove_at(int parent, const char *name, int depth, struct err *err)
 
 int fs_remove_tree(const char *path, struct err *err)
 {
-	return remove_at(AT_FDCWD, path, 0, err);
+	char name[PATH_MAX];
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/') /* "link/" would mean what the link points to */
+		n--;
+	if (n == 0 || n >= sizeof(name))
+		return err_set(err, -ERR_INVAL, "not a path: \"%s\"", path);
+	memcpy(name, path, n);
+	name[n] = '\0';
+	return remove_at(AT_FDCWD, name, 0, err);
 }

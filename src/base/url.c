@@ -105,9 +105,7 @@ int url_encode(struct buf *b, struct slice s, const char *keep)
 {
 	static const char digits[] = "0123456789ABCDEF"; /* RFC 3986 §2.1 asks for upper case */
 
-	if (buf_reserve(b, s.n) != 0) {
-		/* only a hint: the appends report what fails */
-	}
+	(void)buf_reserve(b, s.n); /* only a hint: the appends report what fails */
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		char escaped[3] = {'%', digits[(unsigned char)c >> 4], digits[(unsigned char)c & 15]};

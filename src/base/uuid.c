@@ -15,7 +15,8 @@ static void random_bytes(uint8_t *p, size_t n)
 	while (n > 0) {
 		ssize_t got = getrandom(p, n, 0);
 
-		BUG(got < 0 && errno != EINTR); /* any kernel since 3.17 has it; guessable ids would be worse than none */
+		BUG(got < 0 &&
+			errno != EINTR); /* any kernel since 3.17 has it; guessable ids would be worse than none */
 		if (got > 0) {
 			p += got;
 			n -= (size_t)got;
