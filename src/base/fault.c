@@ -75,19 +75,17 @@ static int fault_parse_act(struct slice s, struct fault_rule *r)
 
 static int fault_parse_times(struct slice s, struct fault_rule *r)
 {
-	int rc;
+	bool on = slice_ends(s, SLICE("+"));
 
 	r->first = 1;
 	r->last = INT64_MAX;
 	if (slice_eq(s, SLICE("*")))
 		return 0;
-	if (slice_ends(s, SLICE("+")))
-		return slice_to_i64(slice_of(s.p, s.n - 1), INT32_MAX, &r->first);
-	rc = slice_to_i64(s, INT32_MAX, &r->first);
-	if (rc == 0 && r->first < 1)
-		rc = -ERR_INVAL;
-	r->last = r->first;
-	return rc;
+	if (slice_to_i64(on ? slice_of(s.p, s.n - 1) : s, INT32_MAX, &r->first) < 0 || r->first < 1)
+		return -ERR_INVAL;
+	if (!on)
+		r->last = r->first;
+	return 0;
 }
 
 /* One "name@times=act". */

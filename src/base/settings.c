@@ -307,6 +307,8 @@ int settings_set(struct settings *s, const char *section, const char *key, struc
 
 	if (i < 0)
 		return err_set(err, -ERR_NOTFOUND, "%s: there is no setting '%s' in [%s]", origin, key, section);
+	if (value.p == NULL)
+		value = SLICE("");
 	copy = strdup(origin);
 	if (copy == NULL)
 		return err_set(err, -ERR_NOMEM, "%s: no memory", origin);
