@@ -118,6 +118,30 @@ static void test_timers_fire_in_order_also_when_moved(void **state)
 		assert_true(rank(fired[i - 1]) < rank(fired[i]));
 }
 
+/* Set in this order they fill the heap as they stand; the place of the 11 is then taken by the 3, which must rise. */
+static const int rising[] = {0, 10, 1, 11, 12, 2, 3};
+
+static void set_rising(struct loop_post *p)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rising); i++) {
+		numbered[i].number = rising[i];
+		loop_timer_set(lp, &numbered[i].t, 1000 * (1 + rising[i]));
+	}
+	loop_timer_cancel(lp, &numbered[3].t);
+}
+
+static void test_timer_order_holds_after_a_cancel_inside_the_heap(void **state)
+{
+	static const int order[] = {0, 1, 2, 3, 10, 12};
+	struct loop_post p = {.fn = set_rising};
+
+	reset_timers();
+	loop_post(lp, &p);
+	run_past(5 * NS_PER_MS);
+	assert_int_equal(fired_n, ARRAY_LEN(order));
+	assert_memory_equal(fired, order, sizeof(order));
+}
+
 static struct loop_timer first_timer, second_timer;
 static int first_fired, second_fired;
 
@@ -565,6 +589,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_timers_fire_in_order_also_when_moved),
+		T(test_timer_order_holds_after_a_cancel_inside_the_heap),
 		T(test_timer_canceled_by_another_that_is_due_at_the_same_time),
 		T(test_timer_set_to_now_waits_for_the_next_turn),
 		T(test_timer_is_not_early),
