@@ -14,6 +14,7 @@
 
 /* PIPE_BUF of Linux: a longer write to a pipe (journald, a container's runtime) may be mixed with another's. */
 #define LINE_MAX_BYTES 4096
+#define COMPONENT_MAX 32
 
 static int min_level = LOG_INFO;
 static int log_fd = -1;
@@ -152,8 +153,10 @@ void log_line(enum log_level level, const char *component, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		message[n = 0] = '\0';
-	n = snprintf(l.p, LINE_ROOM, "%s %s %s ", clock_iso(clock_wall_us(), when), level_names[level], component);
-	l.n = n < 0 ? 0 : MIN((size_t)n, LINE_ROOM - 1);
+	n = snprintf(l.p, LINE_ROOM, "%s %s ", clock_iso(clock_wall_us(), when), level_names[level]);
+	l.n = n < 0 ? 0 : (size_t)n;
+	put_message(&l, slice_of(component, strnlen(component, COMPONENT_MAX)));
+	put(&l, " ", 1);
 	put_message(&l, slice_str(message));
 	l.p[l.n++] = '\n';
 	write_line(&l);
