@@ -224,6 +224,12 @@ static const char *const month_names[] = {
 #define YEAR_0_S INT64_C(-62167219200)
 #define YEAR_9999_END_S INT64_C(253402300799)
 
+static void put_digits(char *at, int n, int value)
+{
+	for (; n > 0; n--, value /= 10)
+		at[n - 1] = (char)('0' + value % 10);
+}
+
 char *clock_http(int64_t wall_s, char out[CLOCK_HTTP_MAX])
 {
 	struct civil c;
@@ -233,8 +239,14 @@ char *clock_http(int64_t wall_s, char out[CLOCK_HTTP_MAX])
 	wall_s = wall_s < YEAR_0_S ? YEAR_0_S : wall_s > YEAR_9999_END_S ? YEAR_9999_END_S : wall_s;
 	c = civil_of(wall_s);
 	days = floor_div(wall_s, S_PER_DAY);
-	snprintf(out, CLOCK_HTTP_MAX, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[days - floor_div(days, 7) * 7],
-		c.day, month_names[c.month - 1], (int)c.year, c.hour, c.minute, c.second);
+	memcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT", sizeof("Thu, 01 Jan 1970 00:00:00 GMT"));
+	memcpy(out, day_names[days - floor_div(days, 7) * 7], 3);
+	put_digits(out + 5, 2, c.day);
+	memcpy(out + 8, month_names[c.month - 1], 3);
+	put_digits(out + 12, 4, (int)c.year);
+	put_digits(out + 17, 2, c.hour);
+	put_digits(out + 20, 2, c.minute);
+	put_digits(out + 23, 2, c.second);
 	return out;
 }
 
