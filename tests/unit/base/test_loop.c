@@ -68,18 +68,32 @@ static void reset_timers(void)
 	}
 }
 
-static void run_past(int64_t after_ns)
-{
-	struct loop_timer finish = {.fn = on_finish};
+/* Runs fn in a turn of the loop, then what it set up to `after_ns` later. Inside a turn "now" stands still, which makes
+ * times exact: nothing depends on how fast the machine is. */
+static void (*step_fn)(void);
+static int64_t step_after_ns;
+static struct loop_timer step_finish;
 
-	assert_int_equal(loop_timer_set(lp, &finish, after_ns), 0);
+static void on_step(struct loop_post *p)
+{
+	step_fn();
+	assert_int_equal(loop_timer_set(lp, &step_finish, step_after_ns), 0);
+}
+
+static void run_step(void (*fn)(void), int64_t after_ns)
+{
+	struct loop_post p = {.fn = on_step};
+
+	step_fn = fn;
+	step_after_ns = after_ns;
+	step_finish = (struct loop_timer){.fn = on_finish};
+	loop_post(lp, &p);
 	loop_run_until(lp, &done);
 	done = false;
 }
 
-/* Inside a turn "now" stands still, which makes times exact. 7 has no factor in common with 500: each number is used
- * once, in a mixed order. */
-static void set_all_at_once(struct loop_post *p)
+/* 7 has no factor in common with 500: each number is used once, in a mixed order. */
+static void set_all_at_once(void)
 {
 	for (int i = 0; i < TIMERS; i++) {
 		numbered[i].number = i * 7 % TIMERS;
@@ -105,12 +119,10 @@ static int64_t rank(int number)
 
 static void test_timers_fire_in_order_also_when_moved(void **state)
 {
-	struct loop_post p = {.fn = set_all_at_once};
 	int expected = 0;
 
 	reset_timers();
-	loop_post(lp, &p);
-	run_past(20 * NS_PER_MS);
+	run_step(set_all_at_once, NS_PER_MS * 2);
 	for (int n = 0; n < TIMERS; n++)
 		expected += n % 3 == 0 || n % 7 == 0 || n % 11 != 0;
 	assert_int_equal(fired_n, expected);
@@ -118,28 +130,35 @@ static void test_timers_fire_in_order_also_when_moved(void **state)
 		assert_true(rank(fired[i - 1]) < rank(fired[i]));
 }
 
-/* Set in this order they fill the heap as they stand; the place of the 11 is then taken by the 3, which must rise. */
-static const int rising[] = {0, 10, 1, 11, 12, 2, 3};
+/* Many small heaps of mixed shape, each losing some of its inside. */
+static uint32_t seed;
 
-static void set_rising(struct loop_post *p)
+static int next_random(int below)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rising); i++) {
-		numbered[i].number = rising[i];
-		loop_timer_set(lp, &numbered[i].t, 1000 * (1 + rising[i]));
-	}
-	loop_timer_cancel(lp, &numbered[3].t);
+	seed = seed * 1664525 + 1013904223;
+	return (int)((seed >> 16) % (uint32_t)below);
 }
 
-static void test_timer_order_holds_after_a_cancel_inside_the_heap(void **state)
+static void set_and_cancel_some(void)
 {
-	static const int order[] = {0, 1, 2, 3, 10, 12};
-	struct loop_post p = {.fn = set_rising};
+	for (int i = 0; i < 40; i++) {
+		numbered[i].number = 1 + next_random(1000);
+		loop_timer_set(lp, &numbered[i].t, numbered[i].number);
+	}
+	for (int i = 0; i < 10; i++)
+		loop_timer_cancel(lp, &numbered[i * 4 + next_random(4)].t);
+}
 
-	reset_timers();
-	loop_post(lp, &p);
-	run_past(5 * NS_PER_MS);
-	assert_int_equal(fired_n, ARRAY_LEN(order));
-	assert_memory_equal(fired, order, sizeof(order));
+static void test_timer_order_holds_after_cancels_inside_the_heap(void **state)
+{
+	for (uint32_t round = 1; round <= 200; round++) {
+		seed = round;
+		reset_timers();
+		run_step(set_and_cancel_some, 2000);
+		assert_int_equal(fired_n, 30);
+		for (int i = 1; i < fired_n; i++)
+			assert_true(fired[i - 1] <= fired[i]);
+	}
 }
 
 static struct loop_timer first_timer, second_timer;
@@ -157,7 +176,7 @@ static void on_second(struct loop_timer *t)
 	loop_timer_cancel(lp, &first_timer);
 }
 
-static void set_both(struct loop_post *p)
+static void set_both(void)
 {
 	loop_timer_set(lp, &first_timer, 1000);
 	loop_timer_set(lp, &second_timer, 1000);
@@ -165,13 +184,10 @@ static void set_both(struct loop_post *p)
 
 static void test_timer_canceled_by_another_that_is_due_at_the_same_time(void **state)
 {
-	struct loop_post p = {.fn = set_both};
-
 	first_fired = second_fired = 0;
 	first_timer = (struct loop_timer){.fn = on_first};
 	second_timer = (struct loop_timer){.fn = on_second};
-	loop_post(lp, &p);
-	run_past(5 * NS_PER_MS);
+	run_step(set_both, 2000);
 	assert_int_equal(first_fired + second_fired, 1);
 }
 
@@ -207,9 +223,11 @@ static void test_timer_set_to_now_waits_for_the_next_turn(void **state)
 
 static void test_timer_is_not_early(void **state)
 {
+	struct loop_timer t = {.fn = on_finish};
 	int64_t before = clock_mono_ns();
 
-	run_past(3 * NS_PER_MS);
+	assert_int_equal(loop_timer_set(lp, &t, 3 * NS_PER_MS), 0);
+	loop_run_until(lp, &done);
 	assert_true(clock_mono_ns() - before >= 3 * NS_PER_MS);
 }
 
@@ -589,7 +607,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_timers_fire_in_order_also_when_moved),
-		T(test_timer_order_holds_after_a_cancel_inside_the_heap),
+		T(test_timer_order_holds_after_cancels_inside_the_heap),
 		T(test_timer_canceled_by_another_that_is_due_at_the_same_time),
 		T(test_timer_set_to_now_waits_for_the_next_turn),
 		T(test_timer_is_not_early),
