@@ -1,7 +1,8 @@
 -- The model: Pulp 3's vocabulary. One statement ends at a line that ends in ';'.
 --
 -- Written once for SQLite and PostgreSQL; the words in braces are replaced by db_sqlite.c (or its sibling):
--- {id} an integer primary key that counts itself, {int} 64 bits, {real}, {blob}, {norowid} the primary key is the table.
+-- {id} an integer primary key that counts itself and never gives a number twice (flights and caches remember them), {int} 64
+-- bits, {real}, {blob}, {path} text that sorts by bytes, {norowid} the primary key is the table.
 -- Times are microseconds since 1970 UTC, booleans 0 and 1, digests and UUIDs raw bytes, json text.
 -- Every object has an integer id for joins and a uuid for the API.
 
@@ -33,9 +34,10 @@ CREATE TABLE repository_remote (
 CREATE INDEX repository_remote_remote ON repository_remote(remote_id);
 
 -- A version with complete = 0 is being made; nothing serves it, and the next start or sync sweeps it.
+-- Deleting a version moves no rows of its content: the next one takes over its numbers, those from `since` to `number`.
 CREATE TABLE repository_version (
   id {id}, uuid {blob} NOT NULL UNIQUE, repository_id {int} NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
-  number {int} NOT NULL, complete {int} NOT NULL DEFAULT 0, created {int} NOT NULL, updated {int} NOT NULL,
+  number {int} NOT NULL, since {int} NOT NULL, complete {int} NOT NULL DEFAULT 0, created {int} NOT NULL, updated {int} NOT NULL,
   base_version_id {int} REFERENCES repository_version(id) ON DELETE SET NULL,
   added {int} NOT NULL DEFAULT 0, removed {int} NOT NULL DEFAULT 0, present {int} NOT NULL DEFAULT 0,
   UNIQUE (repository_id, number));
@@ -51,7 +53,7 @@ CREATE TABLE artifact (
   md5 {blob}, sha1 {blob}, sha224 {blob}, sha384 {blob}, sha512 {blob});
 
 CREATE TABLE content_artifact (
-  id {id}, content_id {int} NOT NULL REFERENCES content(id) ON DELETE CASCADE, relative_path TEXT NOT NULL,
+  id {id}, content_id {int} NOT NULL REFERENCES content(id) ON DELETE CASCADE, relative_path {path} NOT NULL,
   artifact_id {int} REFERENCES artifact(id),
   UNIQUE (content_id, relative_path));
 CREATE INDEX content_artifact_artifact ON content_artifact(artifact_id);
@@ -67,6 +69,8 @@ CREATE INDEX remote_artifact_remote ON remote_artifact(remote_id);
 CREATE INDEX remote_artifact_missing ON remote_artifact(missing_at) WHERE missing_at IS NOT NULL;
 
 -- A unit is in version n when version_added <= n and (version_removed is null or version_removed > n). Numbers, not ids.
+-- Version v added it when version_added is between v.since and v.number and it is in v (a row that came and went inside
+-- of that range does not exist), and removed it when version_removed is between them.
 CREATE TABLE repository_content (
   repository_id {int} NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
   content_id {int} NOT NULL REFERENCES content(id), version_added {int} NOT NULL, version_removed {int},
@@ -76,12 +80,13 @@ CREATE INDEX repository_content_added ON repository_content(repository_id, versi
 CREATE INDEX repository_content_removed ON repository_content(repository_id, version_removed) WHERE version_removed IS NOT NULL;
 
 -- The same fact by path: what a request asks for. One seek, however many repositories hold the same path, and
--- listings walk it in order. Changed in the same transactions as repository_content.
+-- listings walk it in order. One row for each artifact of each row of repository_content, always with the same two version
+-- numbers and changed in the same transaction: so it needs no index to be found from there, and its content artifact
+-- cannot go while it is here. added_at: when the unit entered the repository; it outlives the version that added it.
 CREATE TABLE repository_path (
-  repository_id {int} NOT NULL REFERENCES repository(id) ON DELETE CASCADE, relative_path TEXT NOT NULL,
-  version_added {int} NOT NULL, version_removed {int}, content_artifact_id {int} NOT NULL REFERENCES content_artifact(id),
+  repository_id {int} NOT NULL REFERENCES repository(id) ON DELETE CASCADE, relative_path {path} NOT NULL,
+  version_added {int} NOT NULL, version_removed {int}, content_artifact_id {int} NOT NULL, added_at {int} NOT NULL,
   PRIMARY KEY (repository_id, relative_path, version_added, content_artifact_id)) {norowid};
-CREATE INDEX repository_path_artifact ON repository_path(content_artifact_id);
 
 CREATE TABLE publication (
   id {id}, uuid {blob} NOT NULL UNIQUE, type TEXT NOT NULL, created {int} NOT NULL, updated {int} NOT NULL,
@@ -91,7 +96,7 @@ CREATE TABLE publication (
 CREATE INDEX publication_version ON publication(repository_version_id);
 
 CREATE TABLE published_artifact (
-  publication_id {int} NOT NULL REFERENCES publication(id) ON DELETE CASCADE, relative_path TEXT NOT NULL,
+  publication_id {int} NOT NULL REFERENCES publication(id) ON DELETE CASCADE, relative_path {path} NOT NULL,
   artifact_id {int} REFERENCES artifact(id), content_artifact_id {int} REFERENCES content_artifact(id),
   PRIMARY KEY (publication_id, relative_path)) {norowid};
 CREATE INDEX published_artifact_artifact ON published_artifact(artifact_id);
@@ -99,7 +104,7 @@ CREATE INDEX published_artifact_ca ON published_artifact(content_artifact_id);
 
 CREATE TABLE distribution (
   id {id}, uuid {blob} NOT NULL UNIQUE, type TEXT NOT NULL, name TEXT NOT NULL UNIQUE, created {int} NOT NULL, updated {int} NOT NULL,
-  base_path TEXT NOT NULL UNIQUE, labels TEXT NOT NULL DEFAULT '{{}}', hidden {int} NOT NULL DEFAULT 0,
+  base_path {path} NOT NULL UNIQUE, labels TEXT NOT NULL DEFAULT '{{}}', hidden {int} NOT NULL DEFAULT 0,
   content_guard_id {int}, checkpoint {int} NOT NULL DEFAULT 0,
   repository_id {int} REFERENCES repository(id) ON DELETE SET NULL,
   repository_version_id {int} REFERENCES repository_version(id) ON DELETE SET NULL,
@@ -115,6 +120,7 @@ CREATE TABLE distribution_history (
   distribution_id {int} NOT NULL REFERENCES distribution(id) ON DELETE CASCADE,
   publication_id {int} NOT NULL REFERENCES publication(id) ON DELETE CASCADE, superseded_at {int} NOT NULL,
   PRIMARY KEY (distribution_id, publication_id)) {norowid};
+CREATE INDEX distribution_history_publication ON distribution_history(publication_id);
 
 CREATE TABLE worker (
   id {id}, uuid {blob} NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, created {int} NOT NULL, updated {int} NOT NULL,
@@ -133,12 +139,22 @@ CREATE TABLE task (
 CREATE INDEX task_state ON task(state, id);
 CREATE INDEX task_parent ON task(parent_id);
 CREATE INDEX task_grouped ON task(group_id);
+CREATE INDEX task_worker ON task(worker_id);
+-- What a worker may take, oldest first.
+CREATE INDEX task_ready ON task(id) WHERE state = 'waiting' AND unblocked_at IS NOT NULL;
 
 -- ord keeps the order of reserved_resources_record: exclusive ones first.
 CREATE TABLE task_resource (
   task_id {int} NOT NULL REFERENCES task(id) ON DELETE CASCADE, ord {int} NOT NULL, resource TEXT NOT NULL, exclusive {int} NOT NULL,
   PRIMARY KEY (task_id, ord)) {norowid};
 CREATE INDEX task_resource_resource ON task_resource(resource, task_id);
+
+-- The reservations of unfinished tasks, those that wait included: whether a task is free is one or two seeks for each
+-- resource, however many tasks there were.
+CREATE TABLE task_lock (
+  resource TEXT NOT NULL, exclusive {int} NOT NULL, task_id {int} NOT NULL REFERENCES task(id) ON DELETE CASCADE,
+  PRIMARY KEY (resource, exclusive, task_id)) {norowid};
+CREATE INDEX task_lock_task ON task_lock(task_id);
 
 CREATE TABLE task_created (
   task_id {int} NOT NULL REFERENCES task(id) ON DELETE CASCADE, ord {int} NOT NULL, prn TEXT NOT NULL, href TEXT NOT NULL,

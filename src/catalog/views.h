@@ -1,0 +1,79 @@
+/* What can be read and written generically: each view is a table, the joins around it, and typed columns with names of
+ * their own. query.h turns them into SQL; nothing outside this folder sees SQL. Constant data: any thread. */
+#ifndef SLUICE_CATALOG_VIEWS_H
+#define SLUICE_CATALOG_VIEWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How a column is stored and how it looks in JSON. */
+enum col_type {
+	COL_INT,  /* integer */
+	COL_REAL, /* real */
+	COL_BOOL, /* 0 and 1: true and false */
+	COL_TEXT, /* string */
+	COL_JSON, /* text: the value it holds */
+	COL_UUID, /* 16 bytes: string with dashes */
+	COL_TIME, /* microseconds: ISO 8601 */
+	COL_HEX,  /* bytes: lower-case hex */
+};
+
+struct view_join {
+	const char *sql; /* begins with JOIN or LEFT JOIN */
+	unsigned needs;  /* bits of the joins that must come before it */
+};
+
+struct view_column {
+	const char *name;
+	enum col_type type;
+	const char *sql;   /* expression */
+	unsigned joins;    /* bits of the joins that it reads */
+	const char *store; /* column of the table that a write sets; NULL: read only */
+	const char *ref;   /* `store` holds the id of an object of this view, and the value is its uuid */
+};
+
+/* A filter that is more than a comparison of one column. Each '?' takes the next parameter; `each`: the whole text is
+ * repeated, joined by AND, for every value (they must all hold). */
+#define VIEW_PARAMS_MAX 6
+struct view_condition {
+	const char *name;
+	const char *sql;
+	unsigned joins;
+	enum col_type params[VIEW_PARAMS_MAX];
+	size_t param_count;
+	bool each;
+};
+
+/* Rows that hang on an object in such numbers that one transaction must not delete them all: `sql` deletes up to a
+ * thousand of them, $1 being the object's id. */
+struct view_bulk {
+	const char *sql;
+};
+
+struct view {
+	const char *name;
+	const char *table; /* that writes go to; its integer key is "id" */
+	const char *from;  /* table and alias; the alias's id is `id` */
+	const char *id;
+	const char *where; /* holds for every row of the view; NULL: all */
+	bool typed;        /* has a column "type", set once by row_insert */
+	bool dated;        /* has uuid, created and updated, kept by row_insert and row_update */
+	bool serves;       /* a change of it may change what clients are served */
+	const struct view_join *joins;
+	size_t join_count;
+	const struct view_column *columns;
+	size_t column_count;
+	const struct view_condition *conditions;
+	size_t condition_count;
+	const char *detach; /* statement, $1 the id, that takes the object out of service before its bulk is deleted; NULL: none */
+	const char *detach2;
+	const struct view_bulk *bulk;
+	size_t bulk_count;
+};
+
+/* NULL when there is no such view, column or condition. */
+const struct view *view_find(const char *name);
+const struct view_column *view_column_find(const struct view *v, const char *name);
+const struct view_condition *view_condition_find(const struct view *v, const char *name);
+
+#endif
