@@ -1,0 +1,167 @@
+/* Bodies of memory and of open files. Used by one loop; a shared block may be seen by many bodies. */
+#include "http/body.h"
+
+#include "base/check.h"
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct memory_body {
+	struct body b;
+	const char *p;
+	size_t n;
+	void (*release)(void *arg);
+	void *arg;
+};
+
+struct file_body {
+	struct body b;
+	int fd;
+	int64_t size;
+	void (*release)(void *arg, int fd);
+	void *arg;
+};
+
+/* Both kinds are complete from the start: nobody ever sleeps on them. */
+static int never_wait(struct body *b, int64_t off, struct wake *w)
+{
+	return 1;
+}
+static void no_unwait(struct body *b, struct wake *w)
+{
+}
+
+static int64_t memory_ready(struct body *b, int64_t off)
+{
+	return (int64_t)container_of(b, struct memory_body, b)->n - off;
+}
+static int64_t memory_size(const struct body *b)
+{
+	return (int64_t)container_of(b, struct memory_body, b)->n;
+}
+static int memory_fd(const struct body *b)
+{
+	return -1;
+}
+static ssize_t memory_read(struct body *b, int64_t off, void *p, size_t n)
+{
+	struct memory_body *m = container_of(b, struct memory_body, b);
+	size_t have = MIN(n, m->n - (size_t)off);
+
+	memcpy(p, m->p + off, have);
+	return (ssize_t)have;
+}
+static void memory_done(struct body **pb)
+{
+	struct body *b = TAKE(*pb);
+	struct memory_body *m;
+
+	if (b == NULL)
+		return;
+	m = container_of(b, struct memory_body, b);
+	if (m->release != NULL)
+		m->release(m->arg);
+	free(m);
+}
+static const struct body_ops memory_ops = {
+	.ready = memory_ready,
+	.wait = never_wait,
+	.unwait = no_unwait,
+	.size = memory_size,
+	.fd = memory_fd,
+	.read = memory_read,
+	.done = memory_done,
+};
+
+struct body *body_memory_shared(const void *p, size_t n, void (*release)(void *arg), void *arg)
+{
+	struct memory_body *m = malloc(sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	*m = (struct memory_body){ .b.ops = &memory_ops, .p = p, .n = n, .release = release, .arg = arg };
+	return &m->b;
+}
+
+struct body *body_memory_take(void *p, size_t n)
+{
+	struct body *b = body_memory_shared(p, n, free, p);
+
+	if (b == NULL)
+		free(p);
+	return b;
+}
+
+struct body *body_memory(const void *p, size_t n)
+{
+	void *copy = malloc(n > 0 ? n : 1);
+
+	if (copy == NULL)
+		return NULL;
+	if (n > 0)
+		memcpy(copy, p, n);
+	return body_memory_take(copy, n);
+}
+
+const char *body_peek(const struct body *b, size_t *n)
+{
+	const struct memory_body *m;
+
+	if (b->ops != &memory_ops)
+		return NULL;
+	m = container_of(b, struct memory_body, b);
+	*n = m->n;
+	return m->p;
+}
+
+static int64_t file_ready(struct body *b, int64_t off)
+{
+	return container_of(b, struct file_body, b)->size - off;
+}
+static int64_t file_size(const struct body *b)
+{
+	return container_of(b, struct file_body, b)->size;
+}
+static int file_fd(const struct body *b)
+{
+	return container_of(b, struct file_body, b)->fd;
+}
+static ssize_t file_read(struct body *b, int64_t off, void *p, size_t n)
+{
+	return pread(container_of(b, struct file_body, b)->fd, p, n, off);
+}
+static void file_done(struct body **pb)
+{
+	struct body *b = TAKE(*pb);
+	struct file_body *f;
+
+	if (b == NULL)
+		return;
+	f = container_of(b, struct file_body, b);
+	if (f->release != NULL)
+		f->release(f->arg, f->fd);
+	else
+		(void)close(f->fd); /* read-only: nothing can be lost */
+	free(f);
+}
+static const struct body_ops file_ops = {
+	.ready = file_ready,
+	.wait = never_wait,
+	.unwait = no_unwait,
+	.size = file_size,
+	.fd = file_fd,
+	.read = file_read,
+	.done = file_done,
+};
+
+struct body *body_file(int fd, int64_t size, void (*release)(void *arg, int fd), void *arg)
+{
+	struct file_body *f = malloc(sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	*f = (struct file_body){ .b.ops = &file_ops, .fd = fd, .size = size, .release = release, .arg = arg };
+	return &f->b;
+}

@@ -1,0 +1,379 @@
+/* See parse.h. Nothing here allocates or keeps state. */
+#include "http/parse.h"
+
+#include "base/check.h"
+
+/* RFC 9110 §5.6.2: token characters. */
+static const bool token_char[256] = {
+	['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1,
+	['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+};
+
+static const struct {
+	struct slice text;
+	enum http_method method;
+} methods[] = {
+	{ { "GET", 3 }, HTTP_GET },
+	{ { "HEAD", 4 }, HTTP_HEAD },
+	{ { "POST", 4 }, HTTP_POST },
+	{ { "PUT", 3 }, HTTP_PUT },
+	{ { "PATCH", 5 }, HTTP_PATCH },
+	{ { "DELETE", 6 }, HTTP_DELETE },
+	{ { "OPTIONS", 7 }, HTTP_OPTIONS },
+};
+
+static int refuse(const char **why, int status, const char *text)
+{
+	*why = text;
+	return -status;
+}
+
+static bool is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!token_char[(unsigned char)s.p[i]])
+			return false;
+	return s.n > 0;
+}
+
+/* One line ending in CRLF: its length without them, or -1 incomplete, -2 malformed (bare CR or LF, NUL). */
+static ptrdiff_t line_end(const char *p, size_t n)
+{
+	const char *lf = memchr(p, '\n', n);
+	size_t len;
+
+	if (lf == NULL)
+		return -1;
+	len = (size_t)(lf - p);
+	if (len == 0 || p[len - 1] != '\r')
+		return -2;
+	len--;
+	if (memchr(p, '\r', len) != NULL || memchr(p, '\0', len) != NULL)
+		return -2;
+	return (ptrdiff_t)len;
+}
+
+static int parse_target(struct slice t, struct http_head *h, const char **why)
+{
+	struct slice rest = t;
+	ptrdiff_t q;
+
+	for (size_t i = 0; i < t.n; i++)
+		if ((unsigned char)t.p[i] <= 0x20 || t.p[i] == 0x7f || t.p[i] == '#')
+			return refuse(why, 400, "invalid character in the request target");
+	if (h->req.method == HTTP_OPTIONS && slice_eq(t, SLICE("*"))) {
+		h->asterisk = true;
+		h->raw_path = SLICE("/");
+		return 0;
+	}
+	if (slice_starts_nocase(t, SLICE("http://")) || slice_starts_nocase(t, SLICE("https://"))) {
+		/* Absolute form: servers must accept it (RFC 9112 §3.2.2). */
+		size_t skip = t.p[4] == ':' ? 7 : 8;
+		struct slice after = slice_of(t.p + skip, t.n - skip);
+		ptrdiff_t slash = slice_chr(after, '/');
+
+		if (slash <= 0)
+			return refuse(why, 400, "request target without a path");
+		h->req.host = slice_of(after.p, (size_t)slash);
+		rest = slice_of(after.p + slash, after.n - (size_t)slash);
+	}
+	if (rest.n == 0 || rest.p[0] != '/')
+		return refuse(why, 400, "request target does not begin with a slash");
+	q = slice_chr(rest, '?');
+	if (q >= 0) {
+		h->req.query = slice_of(rest.p + q + 1, rest.n - (size_t)q - 1);
+		rest.n = (size_t)q;
+	}
+	h->raw_path = rest;
+	return 0;
+}
+
+static int parse_request_line(struct slice line, struct http_head *h, const char **why)
+{
+	struct slice rest = line;
+	struct slice method = slice_cut(&rest, ' ');
+	struct slice target = rest.p != NULL ? slice_cut(&rest, ' ') : SLICE_NULL;
+	struct slice version = rest;
+
+	if (!is_token(method) || method.n > 32)
+		return refuse(why, 400, "malformed method");
+	if (version.p == NULL || version.n != 8 || memcmp(version.p, "HTTP/", 5) != 0 || version.p[6] != '.')
+		return refuse(why, 400, "malformed request line");
+	if (version.p[5] != '1')
+		return refuse(why, version.p[5] >= '0' && version.p[5] <= '9' ? 505 : 400, "HTTP version is not supported");
+	if (version.p[7] < '0' || version.p[7] > '9')
+		return refuse(why, 400, "malformed HTTP version");
+	h->req.minor = version.p[7] == '0' ? 0 : 1;
+	h->req.method = HTTP_OTHER;
+	h->req.method_text = method;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (slice_eq(methods[i].text, method))
+			h->req.method = methods[i].method;
+	h->req.target = target;
+	return parse_target(target, h, why);
+}
+
+static int parse_field(struct slice line, struct http_header *out, const char **why)
+{
+	ptrdiff_t colon = slice_chr(line, ':');
+
+	if (line.p[0] == ' ' || line.p[0] == '\t')
+		return refuse(why, 400, "folded header field");
+	if (colon <= 0)
+		return refuse(why, 400, "header field without a colon");
+	out->name = slice_of(line.p, (size_t)colon);
+	if (!is_token(out->name)) /* white space before the colon too: RFC 9112 §5.1 */
+		return refuse(why, 400, "malformed header field name");
+	out->value = slice_of(line.p + colon + 1, line.n - (size_t)colon - 1);
+	while (out->value.n > 0 && (out->value.p[0] == ' ' || out->value.p[0] == '\t'))
+		out->value = slice_of(out->value.p + 1, out->value.n - 1);
+	while (out->value.n > 0 && (out->value.p[out->value.n - 1] == ' ' || out->value.p[out->value.n - 1] == '\t'))
+		out->value.n--;
+	for (size_t i = 0; i < out->value.n; i++) {
+		unsigned char c = (unsigned char)out->value.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return refuse(why, 400, "control character in a header field");
+	}
+	return 0;
+}
+
+/* Is `token` an element of the comma-separated list (any case)? */
+static bool list_has(struct slice list, struct slice token)
+{
+	while (list.p != NULL)
+		if (slice_eq_nocase(slice_trim(slice_cut(&list, ',')), token))
+			return true;
+	return false;
+}
+
+static bool host_is_valid(struct slice h)
+{
+	for (size_t i = 0; i < h.n; i++) {
+		unsigned char c = (unsigned char)h.p[i];
+
+		if (c <= 0x20 || c == 0x7f || c == '/' || c == '?' || c == '#' || c == '@' || c == '\\' || c == ',')
+			return false;
+	}
+	return true;
+}
+
+/* The fields that frame the message and the connection. */
+static int interpret(struct http_head *h, const char **why)
+{
+	int hosts = 0, lengths = 0, codings = 0;
+
+	h->keep_alive = h->req.minor >= 1;
+	for (size_t i = 0; i < h->req.header_count; i++) {
+		const struct http_header *f = &h->req.headers[i];
+
+		switch (f->name.n) {
+		case 4:
+			if (slice_eq_nocase(f->name, SLICE("Host"))) {
+				if (++hosts > 1)
+					return refuse(why, 400, "more than one Host field");
+				if (!host_is_valid(f->value))
+					return refuse(why, 400, "malformed Host field");
+				if (h->req.host.p == NULL) /* the absolute form wins */
+					h->req.host = f->value;
+			}
+			break;
+		case 6:
+			if (slice_eq_nocase(f->name, SLICE("Expect"))) {
+				if (!slice_eq_nocase(f->value, SLICE("100-continue")))
+					return refuse(why, 417, "unknown expectation");
+				h->expect_continue = h->req.minor >= 1;
+			}
+			break;
+		case 10:
+			if (slice_eq_nocase(f->name, SLICE("Connection"))) {
+				if (list_has(f->value, SLICE("close")))
+					h->keep_alive = false;
+				else if (h->req.minor == 0 && list_has(f->value, SLICE("keep-alive")))
+					h->keep_alive = true;
+			}
+			break;
+		case 14:
+			if (slice_eq_nocase(f->name, SLICE("Content-Length"))) {
+				/* Also refused when the values agree: nobody honest sends two. */
+				if (++lengths > 1)
+					return refuse(why, 400, "more than one Content-Length field");
+				if (slice_to_i64(f->value, INT64_C(1) << 60, &h->req.content_length) != 0)
+					return refuse(why, 400, "malformed Content-Length field");
+			}
+			break;
+		case 17:
+			if (slice_eq_nocase(f->name, SLICE("Transfer-Encoding"))) {
+				if (++codings > 1)
+					return refuse(why, 400, "more than one Transfer-Encoding field");
+				if (!slice_eq_nocase(f->value, SLICE("chunked")))
+					return refuse(why, 501, "unknown transfer coding");
+				h->req.chunked = true;
+			}
+			break;
+		default:
+			break;
+		}
+	}
+	if (h->req.minor >= 1 && hosts == 0)
+		return refuse(why, 400, "no Host field");
+	if (codings > 0 && (lengths > 0 || h->req.minor == 0))
+		return refuse(why, 400, "conflicting message lengths");
+	return 0;
+}
+
+int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers, struct http_head *out,
+	const char **why)
+{
+	const size_t max_line = (size_t)limits->max_line, max_all = (size_t)limits->max_header_bytes;
+	size_t at = 0, fields_at, count = 0;
+	struct slice request_line;
+	ptrdiff_t len;
+	int rc;
+
+	*why = NULL;
+	/* An empty line before the request line is a client's slip that RFC 9112 §2.2 asks us to overlook. */
+	while (n - at >= 2 && p[at] == '\r' && p[at + 1] == '\n' && at < 4)
+		at += 2;
+	len = line_end(p + at, n - at);
+	if (len == -2)
+		return refuse(why, 400, "malformed line end");
+	if ((len < 0 && n - at > max_line) || len > (ptrdiff_t)max_line)
+		return refuse(why, 414, "request line too long");
+	if (len < 0)
+		return 0;
+	request_line = slice_of(p + at, (size_t)len);
+	at += (size_t)len + 2;
+	fields_at = at;
+	for (;;) {
+		len = line_end(p + at, n - at);
+		if (len == -2)
+			return refuse(why, 400, "malformed line end");
+		if ((len < 0 && n - at > max_line) || len > (ptrdiff_t)max_line)
+			return refuse(why, 431, "header field too long");
+		if (at - fields_at + (len < 0 ? n - at : (size_t)len) > max_all)
+			return refuse(why, 431, "header fields too large");
+		if (len < 0)
+			return 0;
+		if (len == 0)
+			break;
+		if (count >= (size_t)limits->max_headers)
+			return refuse(why, 431, "too many header fields");
+		rc = parse_field(slice_of(p + at, (size_t)len), &headers[count], why);
+		if (rc < 0)
+			return rc;
+		count++;
+		at += (size_t)len + 2;
+	}
+	memset(out, 0, sizeof(*out));
+	out->req.content_length = -1;
+	out->req.headers = headers;
+	out->req.header_count = count;
+	rc = parse_request_line(request_line, out, why);
+	if (rc == 0)
+		rc = interpret(out, why);
+	return rc < 0 ? rc : (int)(at + 2);
+}
+
+enum { CH_SIZE, CH_EXT, CH_SIZE_LF, CH_DATA, CH_DATA_CR, CH_DATA_LF, CH_TRAILER, CH_TRAILER_LF, CH_END_LF, CH_END };
+#define CHUNK_LINE_MAX 4096     /* extensions: nobody uses them; long ones are an attack */
+#define CHUNK_TRAILER_MAX 16384
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* One byte of the framing: 0 go on, -1 malformed. */
+static int chunked_byte(struct http_chunked *c, char b)
+{
+	int v;
+
+	if (++c->line > CHUNK_LINE_MAX)
+		return -1;
+	switch (c->state) {
+	case CH_SIZE:
+		v = hex_value(b);
+		if (v >= 0) {
+			if (c->left > (INT64_C(1) << 56))
+				return -1;
+			c->left = c->left * 16 + v;
+			c->digits = true;
+		} else if (!c->digits) {
+			return -1;
+		} else if (b == ';') {
+			c->state = CH_EXT;
+		} else if (b == '\r') {
+			c->state = CH_SIZE_LF;
+		} else {
+			return -1;
+		}
+		return 0;
+	case CH_EXT:
+		if (b == '\r')
+			c->state = CH_SIZE_LF;
+		else if (((unsigned char)b < 0x20 && b != '\t') || b == 0x7f)
+			return -1;
+		return 0;
+	case CH_SIZE_LF:
+		if (b != '\n')
+			return -1;
+		c->line = 0;
+		c->state = c->left > 0 ? CH_DATA : CH_TRAILER;
+		return 0;
+	case CH_DATA_CR:
+		c->state = CH_DATA_LF;
+		return b == '\r' ? 0 : -1;
+	case CH_DATA_LF:
+		c->state = CH_SIZE;
+		c->left = 0;
+		c->line = 0;
+		c->digits = false;
+		return b == '\n' ? 0 : -1;
+	case CH_TRAILER:
+		if (++c->trailer > CHUNK_TRAILER_MAX)
+			return -1;
+		if (b == '\r')
+			c->state = c->line == 1 ? CH_END_LF : CH_TRAILER_LF;
+		else if (b == '\n' || b == '\0')
+			return -1;
+		return 0;
+	case CH_TRAILER_LF:
+		c->state = CH_TRAILER;
+		c->line = 0;
+		return b == '\n' ? 0 : -1;
+	case CH_END_LF:
+		c->state = CH_END;
+		return b == '\n' ? 0 : -1;
+	default:
+		return -1;
+	}
+}
+
+int http_chunked_next(struct http_chunked *c, struct slice *in, struct slice *out)
+{
+	while (c->state != CH_END) {
+		if (in->n == 0)
+			return 0;
+		if (c->state == CH_DATA) {
+			size_t take = (int64_t)in->n < c->left ? in->n : (size_t)c->left;
+
+			*out = slice_of(in->p, take);
+			*in = slice_of(in->p + take, in->n - take);
+			c->left -= (int64_t)take;
+			if (c->left == 0)
+				c->state = CH_DATA_CR;
+			return 1;
+		}
+		if (chunked_byte(c, in->p[0]) < 0)
+			return -1;
+		*in = slice_of(in->p + 1, in->n - 1);
+	}
+	return 2;
+}

@@ -1,0 +1,339 @@
+/* Listening: sockets with SO_REUSEPORT, one per loop and address; accepting within the connection limit; draining. */
+#include "http/conn_priv.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 64
+
+static void peer_text(const struct sockaddr_storage *ss, char out[PEER_MAX])
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (ss->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
+
+		(void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		(void)snprintf(out, PEER_MAX, "%s:%u", host, ntohs(in->sin_port));
+	} else if (ss->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+
+		(void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		(void)snprintf(out, PEER_MAX, "[%s]:%u", host, ntohs(in6->sin6_port));
+	} else {
+		(void)snprintf(out, PEER_MAX, "?");
+	}
+}
+
+static void refuse_connection(int fd)
+{
+	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+	metric_inc(M_http_connections_refused);
+	(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* best effort: it is closed either way */
+	(void)close(fd);
+}
+
+static void on_accept(struct loop_io *io, uint32_t events)
+{
+	struct listener *l = container_of(io, struct listener, io);
+	struct http_server *srv = l->shard->server;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		char peer[PEER_MAX];
+		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno == EINTR || errno == ECONNABORTED)
+				continue;
+			if (errno != EAGAIN) {
+				/* No descriptors: the listener would fire for ever; look again when some are free. */
+				log_warn("http", "accept: %s", strerror(errno));
+				loop_io_del(l->shard->loop, &l->io);
+				(void)loop_timer_set(l->shard->loop, &l->again, 100 * NS_PER_MS);
+			}
+			return;
+		}
+		metric_inc(M_http_connections_accepted);
+		if (atomic_fetch_add_explicit(&srv->open, 1, memory_order_relaxed) >= srv->limits.max_connections) {
+			atomic_fetch_sub_explicit(&srv->open, 1, memory_order_relaxed);
+			refuse_connection(fd);
+			continue;
+		}
+		peer_text(&ss, peer);
+		conn_new(l->shard, fd, peer);
+	}
+}
+
+static void on_again(struct loop_timer *t)
+{
+	struct listener *l = container_of(t, struct listener, again);
+	struct err err = ERR_INIT;
+
+	if (l->fd >= 0 && loop_io_add(l->shard->loop, &l->io, l->fd, EPOLLIN, &err) < 0)
+		log_error("http", "cannot accept any more: %s", err.msg);
+}
+
+static void on_log_timer(struct loop_timer *t)
+{
+	access_log_flush(container_of(t, struct shard, log_timer));
+}
+
+/* ---- set-up ---- */
+
+static int resolve_address(const char *text, struct addrinfo **out, struct err *err)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
+	const char *colon = strrchr(text, ':');
+	char host[128];
+	size_t n;
+	int rc;
+
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
+		return err_set(err, -ERR_INVAL, "listen address '%s' is not ADDR:PORT", text);
+	n = (size_t)(colon - text);
+	memcpy(host, text, n);
+	host[n] = '\0';
+	if (n >= 2 && host[0] == '[' && host[n - 1] == ']') {
+		memmove(host, host + 1, n - 2);
+		host[n - 2] = '\0';
+	}
+	if (strcmp(host, "localhost") == 0)
+		hints.ai_flags &= ~AI_NUMERICHOST;
+	rc = getaddrinfo(host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, colon + 1, &hints, out);
+	if (rc != 0)
+		return err_set(err, -ERR_INVAL, "listen address '%s': %s", text, gai_strerror(rc));
+	return 0;
+}
+
+static int open_listener(const struct sockaddr *sa, socklen_t len, int *out)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, saved;
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || bind(fd, sa, len) < 0 || listen(fd, 4096) < 0) {
+		saved = errno;
+		(void)close(fd);
+		errno = saved;
+		return -1;
+	}
+	*out = fd;
+	return 0;
+}
+
+/* SO_REUSEPORT lets a second server of ours share the port unnoticed: this finds out before. */
+static int check_free(const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	rc = bind(fd, sa, len);
+	if (rc == 0)
+		rc = listen(fd, 1);
+	if (rc < 0) {
+		int saved = errno;
+
+		(void)close(fd);
+		errno = saved;
+		return -1;
+	}
+	(void)close(fd);
+	return 0;
+}
+
+/* One listener per shard for address i. Port 0 is chosen by the first and shared by the others. */
+static int listen_on(struct http_server *s, size_t i, const char *text, struct err *err)
+{
+	struct addrinfo *ai = NULL;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int rc = resolve_address(text, &ai, err);
+
+	if (rc < 0)
+		return rc;
+	len = ai->ai_addrlen;
+	memcpy(&ss, ai->ai_addr, len);
+	freeaddrinfo(ai);
+	if (check_free((struct sockaddr *)&ss, len) < 0)
+		return err_sys(err, errno, "listen on %s", text);
+	for (size_t k = 0; k < s->shard_count; k++) {
+		struct listener *l = &s->shards[k].listeners[i];
+
+		if (open_listener((struct sockaddr *)&ss, len, &l->fd) < 0)
+			return err_sys(err, errno, "listen on %s", text);
+		if (k == 0) {
+			socklen_t bound = sizeof(ss);
+
+			if (getsockname(l->fd, (struct sockaddr *)&ss, &bound) < 0)
+				return err_sys(err, errno, "listen on %s", text);
+		}
+	}
+	return 0;
+}
+
+static void shard_start(struct loop_post *p)
+{
+	struct shard *s = container_of(p, struct shard, start);
+
+	for (size_t i = 0; i < s->server->listen_count; i++)
+		on_again(&s->listeners[i].again);
+}
+
+static void shard_drain(struct loop_post *p)
+{
+	struct shard *s = container_of(p, struct shard, drain);
+	struct conn *next;
+
+	s->draining = true;
+	for (size_t i = 0; i < s->server->listen_count; i++) {
+		struct listener *l = &s->listeners[i];
+
+		loop_timer_cancel(s->loop, &l->again);
+		loop_io_del(s->loop, &l->io);
+		if (l->fd >= 0)
+			(void)close(l->fd);
+		l->fd = -1;
+	}
+	for (struct conn *c = s->conns; c != NULL; c = next) {
+		next = c->next;
+		if (c->state == CONN_IDLE)
+			conn_close(c, CLOSE_DRAIN);
+	}
+	access_log_flush(s);
+}
+
+static void shard_cut(struct loop_post *p)
+{
+	struct shard *s = container_of(p, struct shard, cut);
+
+	while (s->conns != NULL)
+		conn_close(s->conns, CLOSE_DRAIN);
+	access_log_flush(s);
+}
+
+int http_server_new(const struct http_server_opts *o, struct http_server **out, struct err *err)
+{
+	struct http_server *s = calloc(1, sizeof(*s));
+	int rc = -ERR_NOMEM;
+
+	if (s == NULL)
+		return err_set(err, -ERR_NOMEM, "out of memory");
+	s->limits = o->limits;
+	s->handler = o->handler;
+	s->arg = o->arg;
+	s->access_log = o->access_log;
+	s->name = o->server_name;
+	while (o->listen[s->listen_count] != NULL)
+		s->listen_count++;
+	s->shards = calloc(o->loop_count, sizeof(*s->shards));
+	if (s->shards == NULL)
+		goto fail;
+	s->shard_count = o->loop_count;
+	for (size_t k = 0; k < o->loop_count; k++) {
+		struct shard *sh = &s->shards[k];
+
+		sh->server = s;
+		sh->loop = o->loops[k];
+		sh->next_id = (uint64_t)k << 48 | 1;
+		sh->log = BUF_INIT(1024 * 1024);
+		sh->log_timer.fn = on_log_timer;
+		sh->start.fn = shard_start;
+		sh->drain.fn = shard_drain;
+		sh->cut.fn = shard_cut;
+		sh->scratch = malloc(SCRATCH_SIZE);
+		sh->headers = calloc((size_t)o->limits.max_headers, sizeof(*sh->headers));
+		sh->listeners = calloc(s->listen_count, sizeof(*sh->listeners));
+		if (sh->scratch == NULL || sh->headers == NULL || sh->listeners == NULL)
+			goto fail;
+		for (size_t i = 0; i < s->listen_count; i++)
+			sh->listeners[i] = (struct listener){ .io.fn = on_accept, .shard = sh, .again.fn = on_again, .fd = -1 };
+	}
+	for (size_t i = 0; i < s->listen_count; i++)
+		if ((rc = listen_on(s, i, o->listen[i], err)) < 0)
+			goto fail;
+	*out = s;
+	return 0;
+fail:
+	if (rc == -ERR_NOMEM)
+		(void)err_set(err, rc, "out of memory");
+	http_server_free(&s);
+	return rc;
+}
+
+int http_server_port(const struct http_server *s, size_t i)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(s->shards[0].listeners[i].fd, (struct sockaddr *)&ss, &len) < 0)
+		return -1;
+	return ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port : ((struct sockaddr_in *)&ss)->sin_port);
+}
+
+void http_server_start(struct http_server *s)
+{
+	for (size_t k = 0; k < s->shard_count; k++)
+		loop_post(s->shards[k].loop, &s->shards[k].start);
+}
+
+static bool wait_closed(struct http_server *s, int64_t ms)
+{
+	const struct timespec tick = { .tv_nsec = 2 * NS_PER_MS };
+	int64_t until = clock_mono_ns() + ms * NS_PER_MS;
+
+	while (atomic_load_explicit(&s->open, memory_order_acquire) > 0) {
+		if (clock_mono_ns() >= until)
+			return false;
+		(void)nanosleep(&tick, NULL);
+	}
+	return true;
+}
+
+void http_server_drain(struct http_server *s, int64_t drain_ms)
+{
+	for (size_t k = 0; k < s->shard_count; k++)
+		loop_post(s->shards[k].loop, &s->shards[k].drain);
+	if (wait_closed(s, drain_ms))
+		return;
+	log_warn("http", "%lld connections cut: the drain time-out is over", (long long)atomic_load(&s->open));
+	for (size_t k = 0; k < s->shard_count; k++)
+		loop_post(s->shards[k].loop, &s->shards[k].cut);
+	(void)wait_closed(s, 5000); /* each loop only has to close what it has */
+}
+
+void http_server_free(struct http_server **ps)
+{
+	struct http_server *s = TAKE(*ps);
+
+	if (s == NULL)
+		return;
+	for (size_t k = 0; s->shards != NULL && k < s->shard_count; k++) {
+		struct shard *sh = &s->shards[k];
+
+		for (size_t i = 0; sh->listeners != NULL && i < s->listen_count; i++)
+			if (sh->listeners[i].fd >= 0)
+				(void)close(sh->listeners[i].fd);
+		free(sh->listeners);
+		free(sh->headers);
+		free(sh->scratch);
+		buf_fini(&sh->log);
+	}
+	free(s->shards);
+	free(s);
+}
