@@ -40,7 +40,8 @@ int task_created(struct task *t, const char *prn, const char *href);
 void task_result(struct task *t, json_t *result); /* steals the reference */
 
 /* Creates a task, and runs it here when its handler is immediate and its resources are free (it is final then). Any thread that may block. */
-int tasks_dispatch(const struct task_registry *r, struct catalog *c, const struct task_new *n, struct uuid *uuid, struct err *err);
+int tasks_dispatch(
+	const struct task_registry *r, struct catalog *c, const struct task_new *n, struct uuid *uuid, struct err *err);
 
 /* The worker role: heartbeats, claims, child processes (`sluice task-run UUID`, with memory and time limits, killed with their worker), cancel,
  * reaping of dead workers. One thread. */
@@ -48,9 +49,9 @@ struct worker;
 struct worker_opts {
 	const struct settings *settings;
 	struct catalog *catalog;
-	struct shm *shm;            /* its task signal wakes the worker (looked at every 50 ms; every 1 s without) */
-	char *const *child_argv;    /* NULL-terminated: program and its options; "task-run UUID" is appended */
-	const char *name;           /* "PID@HOST"; NULL: made */
+	struct shm *shm;         /* its task signal wakes the worker (looked at every 50 ms; every 1 s without) */
+	char *const *child_argv; /* NULL-terminated: program and its options; "task-run UUID" is appended */
+	const char *name;        /* "PID@HOST"; NULL: made */
 };
 int worker_start(const struct worker_opts *opts, struct worker **out, struct err *err);
 /* Stops claiming; running tasks have grace_ms, then are killed and failed ("Aborted during worker shutdown."). Joins the thread. */
