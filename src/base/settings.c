@@ -61,16 +61,19 @@ static const struct unit msec_units[] = {
 	{"ms", 1},
 	{"", 1000},
 };
+static const struct unit no_unit = {"", 1};
 
 static int parse_with_unit(struct slice s, const struct unit *units, size_t n, int64_t *out)
 {
 	size_t digits = 0;
 	int64_t v;
+	int rc;
 
 	while (digits < s.n && s.p[digits] >= '0' && s.p[digits] <= '9')
 		digits++;
-	if (slice_to_i64(slice_of(s.p, digits), INT64_MAX, &v) < 0)
-		return -ERR_INVAL;
+	rc = slice_to_i64(slice_of(s.p, digits), INT64_MAX, &v);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < n; i++) {
 		if (slice_eq_nocase(slice_of(s.p + digits, s.n - digits), slice_str(units[i].suffix)))
 			return __builtin_mul_overflow(v, units[i].factor, out) ? -ERR_LIMIT : 0;
@@ -249,18 +252,34 @@ static int set_text(struct settings *s, int i, struct slice value, struct err *e
 	return 0;
 }
 
+static int out_of_range(struct err *err, const struct setting_row *row, struct slice value, const struct unit *units)
+{
+	struct buf range = BUF_INIT(256);
+	int rc;
+
+	print_with_unit(&range, row->lo, units);
+	buf_adds(&range, " to ");
+	print_with_unit(&range, row->hi, units);
+	rc = bad_value(err, value, range.failed == 0 ? range.p : "in range");
+	buf_fini(&range);
+	return rc;
+}
+
 static int set_number(struct settings *s, int i, struct slice value, struct err *err)
 {
 	const struct setting_row *row = &setting_rows[i];
+	const struct unit *units = &no_unit;
 	const char *wanted;
 	int64_t v;
 	int rc;
 
 	if (row->type == TYPE_BYTES) {
 		wanted = "a size (a number, then k, M, G or T or nothing)";
+		units = byte_units;
 		rc = parse_with_unit(value, byte_units, ARRAY_LEN(byte_units), &v);
 	} else if (row->type == TYPE_MSEC) {
 		wanted = "a duration (a number, then ms, s, m, h, d or nothing for seconds)";
+		units = msec_units;
 		rc = parse_with_unit(value, msec_units, ARRAY_LEN(msec_units), &v);
 	} else {
 		wanted = "a whole number";
@@ -268,19 +287,8 @@ static int set_number(struct settings *s, int i, struct slice value, struct err 
 	}
 	if (rc == -ERR_INVAL)
 		return bad_value(err, value, wanted);
-	if (rc < 0 || v < row->lo || v > row->hi) {
-		struct buf range = BUF_INIT(256);
-		const struct unit *units = row->type == TYPE_BYTES  ? byte_units
-					   : row->type == TYPE_MSEC ? msec_units
-								    : &byte_units[ARRAY_LEN(byte_units) - 1];
-
-		print_with_unit(&range, row->lo, units);
-		buf_adds(&range, " to ");
-		print_with_unit(&range, row->hi, units);
-		rc = bad_value(err, value, range.failed == 0 ? range.p : "in range");
-		buf_fini(&range);
-		return rc;
-	}
+	if (rc < 0 || v < row->lo || v > row->hi)
+		return out_of_range(err, row, value, units);
 	*(int64_t *)row_at(s, i) = v;
 	return 0;
 }

@@ -108,6 +108,7 @@ static void test_bad_values_are_refused_and_change_nothing(void **state)
 		{"server", "max_line", "1s", "not a size"},
 		{"server", "max_line", "2M", "'2M' is not 1k to 1M"},
 		{"server", "max_line", "9999999999T", "is not 1k to 1M"},
+		{"server", "max_line", "99999999999999999999k", "is not 1k to 1M"},
 		{"server", "idle_timeout", "1w", "not a duration"},
 		{"server", "idle_timeout", "1 s", "not a duration"},
 		{"server", "idle_timeout", "2d", "'2d' is not 100ms to 1d"},
