@@ -13,29 +13,29 @@
 #include <jansson.h>
 
 /* Comparisons, with the suffix that a filter's name has for each. */
-#define QUERY_OPS(X)             \
-	X(EQ, "")                \
-	X(NE, "ne")              \
-	X(IEXACT, "iexact")      \
-	X(IN, "in")              \
-	X(CONTAINS, "contains")  \
-	X(ICONTAINS, "icontains") \
-	X(STARTSWITH, "startswith") \
+#define QUERY_OPS(X)                  \
+	X(EQ, "")                     \
+	X(NE, "ne")                   \
+	X(IEXACT, "iexact")           \
+	X(IN, "in")                   \
+	X(CONTAINS, "contains")       \
+	X(ICONTAINS, "icontains")     \
+	X(STARTSWITH, "startswith")   \
 	X(ISTARTSWITH, "istartswith") \
-	X(REGEX, "regex")        \
-	X(IREGEX, "iregex")      \
-	X(LT, "lt")              \
-	X(LTE, "lte")            \
-	X(GT, "gt")              \
-	X(GTE, "gte")            \
-	X(RANGE, "range")        \
+	X(REGEX, "regex")             \
+	X(IREGEX, "iregex")           \
+	X(LT, "lt")                   \
+	X(LTE, "lte")                 \
+	X(GT, "gt")                   \
+	X(GTE, "gte")                 \
+	X(RANGE, "range")             \
 	X(ISNULL, "isnull")
 
 enum query_op {
 #define X(NAME, suffix) QUERY_##NAME,
 	QUERY_OPS(X)
 #undef X
-	QUERY_OP_COUNT
+		QUERY_OP_COUNT
 };
 const char *query_op_suffix(enum query_op op);
 int query_op_parse(struct slice suffix, enum query_op *out); /* -ERR_INVAL */
@@ -77,7 +77,8 @@ int query_by_uuid(struct txn *t, const struct view *v, const struct uuid *u, jso
 /* Writes. `values`: column names with values as query_rows gives them (a uuid for a reference, null to clear); names must be columns
  * with a `store`. -ERR_EXISTS: a unique constraint; -ERR_NOTFOUND: a referenced object, or the row, is not there.
  * Objects "extra" and the like are stored as they are: merge before. */
-int row_insert(struct txn *t, const struct view *v, const char *type, const json_t *values, int64_t *id, struct uuid *uuid, struct err *err);
+int row_insert(struct txn *t, const struct view *v, const char *type, const json_t *values, int64_t *id,
+	struct uuid *uuid, struct err *err);
 int row_update(struct txn *t, const struct view *v, int64_t id, const json_t *values, struct err *err);
 /* Takes the object out of service, deletes what hangs on it in batches, then the row: several short transactions, none of
  * which leaves the object half served. */

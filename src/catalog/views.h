@@ -65,7 +65,8 @@ struct view {
 	size_t column_count;
 	const struct view_condition *conditions;
 	size_t condition_count;
-	const char *detach; /* statement, $1 the id, that takes the object out of service before its bulk is deleted; NULL: none */
+	const char *
+		detach; /* statement, $1 the id, that takes the object out of service before its bulk is deleted; NULL: none */
 	const char *detach2;
 	const struct view_bulk *bulk;
 	size_t bulk_count;
