@@ -50,6 +50,7 @@ struct sluice_fetched {
 	char last_modified[64];
 	char sha256[65];      /* of the bytes */
 	int64_t size;
+	char problem[512]; /* of a 404 or 410: what to say when the file was needed */
 };
 
 struct sluice_sync; /* one sync in progress */
@@ -95,7 +96,9 @@ struct sluice_publish_host {
 	/* Publishes a metadata file that a sync kept with `save_as`; 1: not there. */
 	int (*file_kept)(struct sluice_publish *p, const char *save_as, const char *relative_path);
 	int (*fail)(struct sluice_publish *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-	const char *(*get)(struct sluice_publish *p, const char *name); /* "publication.<field>", "repository.<field>", "mirror" */
+	const char *(*get)(struct sluice_publish *p, const char *name); /* "publication.<field>", "repository.<field>", "mirror", "remote.url" (mirror only) */
+	/* Gives a field of the publication another value (JSON) than it came with. Before the first file. */
+	int (*set)(struct sluice_publish *p, const char *field, const char *json);
 };
 
 /* A field of a resource, for the REST API, its checks and its documentation. */

@@ -1,0 +1,41 @@
+/* The file format: plain files that a PULP_MANIFEST lists. A unit is one file, the same one again when path and sha256
+ * are the same: its natural key is "<relative_path>\n<sha256 in lower case>" (a path holds no control bytes). */
+#include "formats/file/file_format.h"
+
+static const struct sluice_field repository_fields[] = {
+	{.name = "manifest",
+		.type = SLUICE_STRING,
+		.nullable = true,
+		.default_json = "\"" FILE_MANIFEST "\"",
+		.help = "Name of the manifest in publications that autopublish makes; null: none."},
+	{.name = NULL},
+};
+
+static const struct sluice_field publication_fields[] = {
+	{.name = "manifest",
+		.type = SLUICE_STRING,
+		.nullable = true,
+		.default_json = "\"" FILE_MANIFEST "\"",
+		.help = "Name of the manifest that lists every file; null: none."},
+	{.name = NULL},
+};
+
+const struct sluice_format file_format = {
+	.abi = SLUICE_FORMAT_ABI,
+	.name = "file",
+	.kind = "file",
+	/* The last one whose clients do not expect remotes that read git repositories. */
+	.version = "3.103.0",
+	.model = "File",
+	.policies = SLUICE_IMMEDIATE | SLUICE_ON_DEMAND | SLUICE_STREAMED,
+	.serves_without_publication = false,
+	.reclaimable = true,
+	.repository_fields = repository_fields,
+	.publication_fields = publication_fields,
+	.content_type = "file.file",
+	.content_plural = "files",
+	.task_sync = "pulp_file.app.tasks.synchronizing.synchronize",
+	.task_publish = "pulp_file.app.tasks.publishing.publish",
+	.sync = file_sync,
+	.publish = file_publish,
+};
