@@ -1,5 +1,5 @@
-/* Memory of one request. Pieces are cut off the front of the newest block; a piece that is large for a block gets one
- * of its own, behind the newest, so that the rest of that stays in use. One owner, one thread at a time. */
+/* Memory of one request. Pieces are cut off the front of the current block; a large piece gets a block of its own, so that
+ * the rest of the current one stays in use. One owner, one thread at a time. */
 #include "base/arena.h"
 
 #include "base/check.h"
@@ -40,15 +40,6 @@ struct arena_cleanup {
 void arena_init(struct arena *a, size_t max_bytes)
 {
 	*a = (struct arena){.max = max_bytes};
-}
-
-static struct arena_block *block_new(size_t size)
-{
-	struct arena_block *b = malloc(sizeof(*b) + size);
-
-	if (b != NULL)
-		b->size = size;
-	return b;
 }
 
 /* A clean-up may register another one: the list is read anew each time. */
@@ -97,20 +88,24 @@ void arena_reset(struct arena *a)
 	free_blocks(a, keep);
 }
 
-static void *own_block(struct arena *a, size_t n)
+/* Makes a block; where pieces are cut from does not change. */
+static struct arena_block *push_block(struct arena *a, size_t size)
 {
-	struct arena_block *b = block_new(n);
+	struct arena_block *b = malloc(sizeof(*b) + size);
 
 	if (b == NULL)
 		return NULL;
-	if (a->blocks != NULL && a->left > 0) { /* the newest block is not used up */
-		b->next = a->blocks->next;
-		a->blocks->next = b;
-	} else {
-		b->next = a->blocks;
-		a->blocks = b;
-	}
-	return b->data;
+	b->size = size;
+	b->next = a->blocks;
+	a->blocks = b;
+	return b;
+}
+
+static void *own_block(struct arena *a, size_t n)
+{
+	struct arena_block *b = push_block(a, n);
+
+	return b != NULL ? b->data : NULL;
 }
 
 void *arena_alloc(struct arena *a, size_t n)
@@ -127,12 +122,10 @@ void *arena_alloc(struct arena *a, size_t n)
 		p = own_block(a, size);
 	} else {
 		if (size > a->left) {
-			struct arena_block *b = block_new(ARENA_BLOCK);
+			struct arena_block *b = push_block(a, ARENA_BLOCK);
 
 			if (b == NULL)
 				return NULL;
-			b->next = a->blocks;
-			a->blocks = b;
 			a->at = (char *)b->data;
 			a->left = b->size;
 		}

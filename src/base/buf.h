@@ -19,7 +19,7 @@ struct buf {
 
 void buf_fini(struct buf *b);
 void buf_reset(struct buf *b); /* empties it, keeps the memory */
-int buf_reserve(struct buf *b, size_t more);
+int buf_reserve(struct buf *b, size_t more); /* room for `more` and the NUL; failing does not set `failed` */
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_adds(struct buf *b, const char *z);
 int buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -34,7 +34,8 @@ static inline struct slice buf_slice(const struct buf *b)
 }
 /* & < > " ' as HTML and XML want them. */
 int buf_add_html(struct buf *b, struct slice s);
-/* Hands the bytes to the caller (free() them) and empties b; "" when b is empty; NULL when an append had failed. */
+/* Hands the bytes to the caller (free() them) and empties b; "" when b is empty; NULL when an append had failed (what was
+ * there is freed) or out of memory. */
 char *buf_take(struct buf *b, size_t *n);
 
 #endif

@@ -45,7 +45,7 @@ char *digest_hex(enum digest_alg alg, const uint8_t *bytes, char out[DIGEST_HEX_
 int digests_match(const struct digests *expected, const struct digests *actual, struct err *err);
 
 struct hasher;
-/* `algs`: bits 1 << enum digest_alg; sha256 is always added. -ERR_NOMEM. */
+/* `algs`: bits 1 << enum digest_alg; sha256 is always added. -ERR_NOMEM; -ERR_UNSUPPORTED: OpenSSL refuses one (FIPS). */
 int hasher_new(unsigned algs, struct hasher **out);
 void hasher_free(struct hasher **ph);
 void hasher_add(struct hasher *h, const void *p, size_t n);

@@ -59,7 +59,8 @@ int err_setv(struct err *e, int code, const char *fmt, va_list ap) __attribute__
  * and appends ": <strerror>". */
 int err_sys(struct err *e, int sys, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Puts "<context>: " in front of the text that is there. Returns e->code. */
+/* Puts "<context>: " in front of the text that is there (cut at the end if it does not fit). Returns e->code;
+ * -ERR_INTERNAL if e is NULL: whoever passes NULL on keeps the code himself. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The general text of a code (negative or positive); never NULL. */

@@ -30,12 +30,13 @@ struct url {
 	struct slice path;     /* begins with '/', or n == 0 */
 	struct slice query;    /* without '?'; p == NULL when absent */
 };
-/* Borrows from `s`. http, https and file only. -ERR_INVAL with the reason (control bytes, spaces, no host, bad port…). */
+/* Borrows from `s`. http, https and file only. -ERR_INVAL with the reason (control bytes, spaces, no host, bad port…). A
+ * fragment is left out. The path of a file: URL is the name as it stands: '?', '#', '%' and spaces belong to it. */
 int url_parse(struct slice s, struct url *out, struct err *err);
 /* Same scheme, host (any case) and port (defaults filled in): may credentials of one go to the other? */
 bool url_same_origin(struct slice a, struct slice b);
 /* URL of an entry named by a manifest at `manifest_url`: its directory + encoded path ('/' and ':' kept; file: not
- * encoded) + the query of the manifest's URL. */
+ * encoded) + the query of the manifest's URL. -ERR_INVAL unless relpath passes url_relpath_check(). */
 int url_sibling(struct slice manifest_url, struct slice relpath, struct buf *out);
 /* The URL without userinfo and query values, for logs and messages. */
 int url_redact(struct slice url, struct buf *out);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -117,6 +118,25 @@ static void long_texts_are_cut(void **state)
 	assert_int_equal(strlen(e.msg), sizeof(e.msg) - 1);
 }
 
+/* One byte below, at and above what fits. */
+static void texts_that_just_fit(void **state)
+{
+	for (size_t n = sizeof(((struct err *)0)->msg) - 12; n < sizeof(((struct err *)0)->msg) + 2; n++) {
+		struct err *e = malloc(sizeof(*e)); /* exactly, for AddressSanitizer */
+		char text[1000];
+
+		assert_non_null(e);
+		*e = ERR_INIT;
+		memset(text, 'x', n);
+		text[n] = '\0';
+		err_set(e, -ERR_IO, "%s", text);
+		assert_int_equal(strlen(e->msg), n < sizeof(e->msg) ? n : sizeof(e->msg) - 1);
+		err_wrap(e, "context");
+		assert_int_equal(strlen(e->msg), n + 9 < sizeof(e->msg) ? n + 9 : sizeof(e->msg) - 1);
+		free(e);
+	}
+}
+
 /* A message with half a character in it could not be put into a JSON answer. */
 static void cutting_keeps_characters_whole(void **state)
 {
@@ -166,6 +186,7 @@ int main(void)
 		cmocka_unit_test(wrap_puts_context_in_front),
 		cmocka_unit_test(wrap_of_nothing_is_a_failure_still),
 		cmocka_unit_test(long_texts_are_cut),
+		cmocka_unit_test(texts_that_just_fit),
 		cmocka_unit_test(cutting_keeps_characters_whole),
 		cmocka_unit_test(every_code_has_a_name_and_a_text),
 	};

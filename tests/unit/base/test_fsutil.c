@@ -107,6 +107,8 @@ static void whole_files_up_to_a_maximum(void **state)
 	memset(big, 'x', 100000);
 	big[100000] = '\0';
 	make_file("big", big);
+	assert_int_equal(fs_read_file("big", 99999, &b, NULL), -ERR_LIMIT);
+	buf_reset(&b);
 	assert_int_equal(fs_read_file("big", 100000, &b, NULL), 0);
 	assert_string_equal(b.p, big);
 	free(big);
@@ -165,6 +167,32 @@ static void a_failed_replace_leaves_nothing_behind(void **state)
 	assert_int_equal(fs_replace_file(deep, "x", 1, 0600, NULL), -ERR_INVAL);
 	free(deep);
 }
+
+#ifdef SLUICE_FAULTS
+/* Wherever it fails: the old content whole, or the new one whole, an error, and no file of its own left. */
+static void every_failure_of_replace_leaves_old_or_new(void **state)
+{
+	static const struct {
+		const char *rule, *want;
+	} rows[] = {
+		{"fs.replace.write@1=ENOSPC", "old"},
+		{"fs.replace.sync@1=ENOSPC", "old"},
+		{"fs.replace.rename@1=ENOSPC", "old"},
+		{"fs.replace.syncdir@1=ENOSPC", "new"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(fs_mkdirs("d", 0700, NULL), 0);
+		assert_int_equal(fs_replace_file("d/f", "old", 3, 0600, NULL), 0);
+		make_file("faults", rows[i].rule);
+		setenv("SLUICE_FAULT_FILE", "faults", 1);
+		assert_int_equal(fs_replace_file("d/f", "new", 3, 0600, NULL), -ERR_NOSPACE);
+		unsetenv("SLUICE_FAULT_FILE");
+		assert_file("d/f", rows[i].want);
+		assert_int_equal(count_entries("d"), 1);
+	}
+}
+#endif
 
 static void directories_made_on_the_way(void **state)
 {
@@ -256,6 +284,9 @@ int main(void)
 		T(replace_is_new_content_and_mode),
 		T(replace_leaves_readers_alone),
 		T(a_failed_replace_leaves_nothing_behind),
+#ifdef SLUICE_FAULTS
+		T(every_failure_of_replace_leaves_old_or_new),
+#endif
 		T(directories_made_on_the_way),
 		T(syncing_directories),
 		T(trees_removed_but_never_through_links),

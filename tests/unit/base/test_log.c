@@ -87,6 +87,17 @@ static void a_line_has_time_level_component_message(void **state)
 	}
 }
 
+static void a_log_that_cannot_be_written_changes_nothing(void **state)
+{
+	int fd = dup(fds[1]);
+
+	close(fd);
+	log_set_fd(fd);
+	errno = EXDEV;
+	log_info("x", "lost");
+	assert_int_equal(errno, EXDEV);
+}
+
 static int evaluated(int *n)
 {
 	return ++*n;
@@ -210,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_line_has_time_level_component_message, open_sink, close_sink),
+		cmocka_unit_test_setup_teardown(a_log_that_cannot_be_written_changes_nothing, open_sink, close_sink),
 		cmocka_unit_test_setup_teardown(levels_filter_and_count, open_sink, close_sink),
 		cmocka_unit_test_setup_teardown(foreign_bytes_cannot_forge_a_line, open_sink, close_sink),
 		cmocka_unit_test_setup_teardown(long_lines_are_cut, open_sink, close_sink),
