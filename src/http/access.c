@@ -33,7 +33,7 @@ static void add_quoted(struct buf *b, struct slice s)
 
 void access_log_flush(struct shard *s)
 {
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	size_t at = 0;
 
 	while (at < s->log.n) {
@@ -60,13 +60,14 @@ void access_log_line(struct conn *c, enum close_reason why, bool complete)
 
 	if (!s->server->access_log)
 		return;
-	(void)buf_addf(&line, "%s INFO access id=%" PRIx64 " peer=%s method=", clock_iso(clock_wall_us(), when), x->req.id, c->peer);
+	(void)buf_addf(&line, "%s INFO access id=%" PRIx64 " peer=%s method=", clock_iso(clock_wall_us(), when),
+		x->req.id, c->peer);
 	add_quoted(&line, x->req.method_text);
 	(void)buf_adds(&line, " target=");
 	add_quoted(&line, x->req.target);
 	(void)buf_addf(&line, " status=%d bytes=%" PRId64 " ms=%.3f note=%s%s%s%s\n", x->status, x->sent_bytes,
-		(double)(now - x->started_ns) / (double)NS_PER_MS, x->note != NULL ? x->note : "-", complete ? "" : " ended=\"",
-		complete ? "" : close_text[why], complete ? "" : "\"");
+		(double)(now - x->started_ns) / (double)NS_PER_MS, x->note != NULL ? x->note : "-",
+		complete ? "" : " ended=\"", complete ? "" : close_text[why], complete ? "" : "\"");
 	if (s->log.n + line.n > LOG_FLUSH)
 		access_log_flush(s);
 	if (line.failed == 0)

@@ -25,11 +25,11 @@ static void begin_exchange(struct conn *c);
 static void conn_set_state(struct conn *c, enum conn_state to)
 {
 	static const bool allowed[CONN_CLOSED + 1][CONN_CLOSED + 1] = {
-		[CONN_IDLE] = { [CONN_HEAD] = 1, [CONN_CLOSED] = 1 },
-		[CONN_HEAD] = { [CONN_IDLE] = 1, [CONN_HANDLER] = 1, [CONN_SEND] = 1, [CONN_CLOSED] = 1 },
-		[CONN_HANDLER] = { [CONN_SEND] = 1, [CONN_CLOSED] = 1 },
-		[CONN_SEND] = { [CONN_IDLE] = 1, [CONN_LINGER] = 1, [CONN_CLOSED] = 1 },
-		[CONN_LINGER] = { [CONN_CLOSED] = 1 },
+		[CONN_IDLE] = {[CONN_HEAD] = 1, [CONN_CLOSED] = 1},
+		[CONN_HEAD] = {[CONN_IDLE] = 1, [CONN_HANDLER] = 1, [CONN_SEND] = 1, [CONN_CLOSED] = 1},
+		[CONN_HANDLER] = {[CONN_SEND] = 1, [CONN_CLOSED] = 1},
+		[CONN_SEND] = {[CONN_IDLE] = 1, [CONN_LINGER] = 1, [CONN_CLOSED] = 1},
+		[CONN_LINGER] = {[CONN_CLOSED] = 1},
 	};
 
 	BUG(!allowed[c->state][to]);
@@ -149,7 +149,8 @@ void conn_deadline(struct conn *c, int64_t ms, enum close_reason why)
 	c->deadline_ns = loop_now(lp) + ms * NS_PER_MS;
 	c->on_deadline = why;
 	if (c->timer.slot == 0 || c->timer.at_ns > c->deadline_ns)
-		(void)loop_timer_set(lp, &c->timer, ms * NS_PER_MS); /* without memory for it: no time-out for this one */
+		(void)loop_timer_set(
+			lp, &c->timer, ms * NS_PER_MS); /* without memory for it: no time-out for this one */
 }
 
 static void conn_on_timer(struct loop_timer *t)
@@ -570,9 +571,10 @@ static void collect_end(struct http_x *x, void *arg)
 	x->collect_fn(x, buf_slice(x->collect), x->collect_arg);
 }
 
-void http_read_body(struct http_x *x, size_t max_bytes, void (*fn)(struct http_x *x, struct slice body, void *arg), void *arg)
+void http_read_body(
+	struct http_x *x, size_t max_bytes, void (*fn)(struct http_x *x, struct slice body, void *arg), void *arg)
 {
-	const struct http_sink sink = { .on_data = collect_data, .on_end = collect_end };
+	const struct http_sink sink = {.on_data = collect_data, .on_end = collect_end};
 
 	if (x->req.content_length > (int64_t)max_bytes) {
 		http_reply_text(x, 413, NULL, NULL, -1);

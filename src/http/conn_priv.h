@@ -22,24 +22,24 @@
 #define PEER_MAX 64
 
 /* Why a connection ended: one row is name and text; the name reaches the log. */
-#define CLOSE_REASONS(X)                                   \
-	X(DONE, "served")                                  \
-	X(CLIENT, "the client closed it")                  \
-	X(RESET, "connection error")                       \
-	X(IDLE, "idle for too long")                       \
-	X(HEADER_TIMEOUT, "request head took too long")    \
-	X(BODY_TIMEOUT, "request body took too long")      \
+#define CLOSE_REASONS(X)                                    \
+	X(DONE, "served")                                   \
+	X(CLIENT, "the client closed it")                   \
+	X(RESET, "connection error")                        \
+	X(IDLE, "idle for too long")                        \
+	X(HEADER_TIMEOUT, "request head took too long")     \
+	X(BODY_TIMEOUT, "request body took too long")       \
 	X(SEND_TIMEOUT, "client took no data for too long") \
-	X(BAD_REQUEST, "request refused")                  \
-	X(SHORT_BODY, "the source failed: ended short")    \
-	X(DRAIN, "server stops")                           \
+	X(BAD_REQUEST, "request refused")                   \
+	X(SHORT_BODY, "the source failed: ended short")     \
+	X(DRAIN, "server stops")                            \
 	X(NOMEM, "out of memory")
 
 enum close_reason {
 #define X(name, text) CLOSE_##name,
 	CLOSE_REASONS(X)
 #undef X
-	CLOSE_COUNT
+		CLOSE_COUNT
 };
 
 enum conn_state { CONN_IDLE, CONN_HEAD, CONN_HANDLER, CONN_SEND, CONN_LINGER, CONN_CLOSED };
@@ -76,7 +76,7 @@ struct http_x {
 	struct segment *segs;
 	size_t seg, seg_count;
 	bool chunked_out;
-	char frame[32];  /* chunk framing on its way out */
+	char frame[32]; /* chunk framing on its way out */
 	size_t frame_n, frame_at;
 	int64_t piece;   /* bytes left of the chunk in progress */
 	bool last_frame; /* the closing chunk is in frame */
@@ -100,9 +100,9 @@ struct conn {
 	struct wake wake;      /* sleeps on x.body */
 	char *in;              /* bytes read but not used: only while there are any */
 	size_t in_n, in_cap;
-	bool want_out;         /* the socket was full */
+	bool want_out; /* the socket was full */
 	bool keep_alive;
-	bool eof;              /* the client sent FIN */
+	bool eof; /* the client sent FIN */
 	bool in_handler;
 	bool close_after;
 	uint64_t requests;

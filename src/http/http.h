@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/slice.h"
-#include "http/body.h"
+#include "base/body.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,8 +37,8 @@ struct http_request {
 	size_t header_count;
 	int64_t content_length; /* -1: none */
 	bool chunked;
-	uint64_t id;             /* of this request, in every log line about it */
-	const char *peer;        /* "127.0.0.1:4711" */
+	uint64_t id;      /* of this request, in every log line about it */
+	const char *peer; /* "127.0.0.1:4711" */
 };
 
 /* First field of that name (any case); p == NULL when absent. */
@@ -81,7 +81,8 @@ void http_on_abort(struct http_x *x, void (*fn)(void *arg), void *arg);
 
 /* Reads the request body into memory, at most max_bytes (else 413 is sent here and fn is not called), then calls fn. Sends 100 Continue if asked.
  * Without a body fn is called with n == 0, possibly at once. */
-void http_read_body(struct http_x *x, size_t max_bytes, void (*fn)(struct http_x *x, struct slice body, void *arg), void *arg);
+void http_read_body(
+	struct http_x *x, size_t max_bytes, void (*fn)(struct http_x *x, struct slice body, void *arg), void *arg);
 
 /* A streamed request body: on_data gets pieces as they come; 0, negative to refuse (then it answers itself by http_reply), or HTTP_PAUSE: this piece was not taken; it comes again
  * after http_body_resume. on_end once at the end. */
@@ -101,7 +102,7 @@ struct http_reply {
 	const char *content_type; /* NULL: none */
 	const char *etag;         /* with its quotes; NULL: none */
 	int64_t last_modified_s;  /* 0: none */
-	bool ranges;              /* Range, If-Range and conditions are evaluated, for GET and HEAD answers with status 200 */
+	bool ranges; /* Range, If-Range and conditions are evaluated, for GET and HEAD answers with status 200 */
 	const struct http_header *headers; /* further ones */
 	size_t header_count;
 	struct body *body; /* taken over; NULL: none */

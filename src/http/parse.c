@@ -5,21 +5,37 @@
 
 /* RFC 9110 §5.6.2: token characters. */
 static const bool token_char[256] = {
-	['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1,
-	['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+	['!'] = 1,
+	['#'] = 1,
+	['$'] = 1,
+	['%'] = 1,
+	['&'] = 1,
+	['\''] = 1,
+	['*'] = 1,
+	['+'] = 1,
+	['-'] = 1,
+	['.'] = 1,
+	['^'] = 1,
+	['_'] = 1,
+	['`'] = 1,
+	['|'] = 1,
+	['~'] = 1,
+	['0' ... '9'] = 1,
+	['A' ... 'Z'] = 1,
+	['a' ... 'z'] = 1,
 };
 
 static const struct {
 	struct slice text;
 	enum http_method method;
 } methods[] = {
-	{ { "GET", 3 }, HTTP_GET },
-	{ { "HEAD", 4 }, HTTP_HEAD },
-	{ { "POST", 4 }, HTTP_POST },
-	{ { "PUT", 3 }, HTTP_PUT },
-	{ { "PATCH", 5 }, HTTP_PATCH },
-	{ { "DELETE", 6 }, HTTP_DELETE },
-	{ { "OPTIONS", 7 }, HTTP_OPTIONS },
+	{{"GET", 3}, HTTP_GET},
+	{{"HEAD", 4}, HTTP_HEAD},
+	{{"POST", 4}, HTTP_POST},
+	{{"PUT", 3}, HTTP_PUT},
+	{{"PATCH", 5}, HTTP_PATCH},
+	{{"DELETE", 6}, HTTP_DELETE},
+	{{"OPTIONS", 7}, HTTP_OPTIONS},
 };
 
 static int refuse(const char **why, int status, const char *text)
@@ -100,7 +116,8 @@ static int parse_request_line(struct slice line, struct http_head *h, const char
 	if (version.p == NULL || version.n != 8 || memcmp(version.p, "HTTP/", 5) != 0 || version.p[6] != '.')
 		return refuse(why, 400, "malformed request line");
 	if (version.p[5] != '1')
-		return refuse(why, version.p[5] >= '0' && version.p[5] <= '9' ? 505 : 400, "HTTP version is not supported");
+		return refuse(
+			why, version.p[5] >= '0' && version.p[5] <= '9' ? 505 : 400, "HTTP version is not supported");
 	if (version.p[7] < '0' || version.p[7] > '9')
 		return refuse(why, 400, "malformed HTTP version");
 	h->req.minor = version.p[7] == '0' ? 0 : 1;
@@ -222,8 +239,8 @@ static int interpret(struct http_head *h, const char **why)
 	return 0;
 }
 
-int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers, struct http_head *out,
-	const char **why)
+int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers,
+	struct http_head *out, const char **why)
 {
 	const size_t max_line = (size_t)limits->max_line, max_all = (size_t)limits->max_header_bytes;
 	size_t at = 0, fields_at, count = 0;
@@ -276,7 +293,7 @@ int http_parse_head(const char *p, size_t n, const struct http_limits *limits, s
 }
 
 enum { CH_SIZE, CH_EXT, CH_SIZE_LF, CH_DATA, CH_DATA_CR, CH_DATA_LF, CH_TRAILER, CH_TRAILER_LF, CH_END_LF, CH_END };
-#define CHUNK_LINE_MAX 4096     /* extensions: nobody uses them; long ones are an attack */
+#define CHUNK_LINE_MAX 4096 /* extensions: nobody uses them; long ones are an attack */
 #define CHUNK_TRAILER_MAX 16384
 
 static int hex_value(char c)

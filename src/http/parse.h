@@ -15,15 +15,15 @@ struct http_head {
 
 /* > 0: length of the head, *out is filled. 0: incomplete, give more. Negative: -(HTTP status) to refuse it with, and *why says what is wrong.
  * `headers` has room for limits->max_headers entries. */
-int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers, struct http_head *out,
-	const char **why);
+int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers,
+	struct http_head *out, const char **why);
 
 /* Chunked request bodies (RFC 9112 §7.1), any split of the input. Zero it first. */
 struct http_chunked {
 	int state;
-	int64_t left;    /* of the current chunk */
-	int line;        /* bytes of the current line: extensions and trailers are bounded */
-	int trailer;     /* bytes of trailers seen */
+	int64_t left; /* of the current chunk */
+	int line;     /* bytes of the current line: extensions and trailers are bounded */
+	int trailer;  /* bytes of trailers seen */
 	bool digits;
 };
 /* Consumes from *in: 1: *out is a piece of data (call again); 0: needs more input; 2: the end, *in is what follows; -1 malformed. */

@@ -14,42 +14,78 @@
 const char *http_reason(int status)
 {
 	switch (status) {
-	case 100: return "Continue";
-	case 200: return "OK";
-	case 201: return "Created";
-	case 202: return "Accepted";
-	case 204: return "No Content";
-	case 206: return "Partial Content";
-	case 301: return "Moved Permanently";
-	case 302: return "Found";
-	case 303: return "See Other";
-	case 304: return "Not Modified";
-	case 307: return "Temporary Redirect";
-	case 308: return "Permanent Redirect";
-	case 400: return "Bad Request";
-	case 401: return "Unauthorized";
-	case 403: return "Forbidden";
-	case 404: return "Not Found";
-	case 405: return "Method Not Allowed";
-	case 408: return "Request Timeout";
-	case 409: return "Conflict";
-	case 410: return "Gone";
-	case 411: return "Length Required";
-	case 412: return "Precondition Failed";
-	case 413: return "Content Too Large";
-	case 414: return "URI Too Long";
-	case 415: return "Unsupported Media Type";
-	case 416: return "Range Not Satisfiable";
-	case 417: return "Expectation Failed";
-	case 429: return "Too Many Requests";
-	case 431: return "Request Header Fields Too Large";
-	case 500: return "Internal Server Error";
-	case 501: return "Not Implemented";
-	case 502: return "Bad Gateway";
-	case 503: return "Service Unavailable";
-	case 504: return "Gateway Timeout";
-	case 505: return "HTTP Version Not Supported";
-	default: return "Status";
+	case 100:
+		return "Continue";
+	case 200:
+		return "OK";
+	case 201:
+		return "Created";
+	case 202:
+		return "Accepted";
+	case 204:
+		return "No Content";
+	case 206:
+		return "Partial Content";
+	case 301:
+		return "Moved Permanently";
+	case 302:
+		return "Found";
+	case 303:
+		return "See Other";
+	case 304:
+		return "Not Modified";
+	case 307:
+		return "Temporary Redirect";
+	case 308:
+		return "Permanent Redirect";
+	case 400:
+		return "Bad Request";
+	case 401:
+		return "Unauthorized";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 408:
+		return "Request Timeout";
+	case 409:
+		return "Conflict";
+	case 410:
+		return "Gone";
+	case 411:
+		return "Length Required";
+	case 412:
+		return "Precondition Failed";
+	case 413:
+		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
+	case 415:
+		return "Unsupported Media Type";
+	case 416:
+		return "Range Not Satisfiable";
+	case 417:
+		return "Expectation Failed";
+	case 429:
+		return "Too Many Requests";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 500:
+		return "Internal Server Error";
+	case 501:
+		return "Not Implemented";
+	case 502:
+		return "Bad Gateway";
+	case 503:
+		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "Status";
 	}
 }
 
@@ -101,7 +137,8 @@ struct answer {
 
 static void count_status(int status)
 {
-	static const enum metric by_class[] = { M_http_responses_2xx, M_http_responses_3xx, M_http_responses_4xx, M_http_responses_5xx };
+	static const enum metric by_class[] = {
+		M_http_responses_2xx, M_http_responses_3xx, M_http_responses_4xx, M_http_responses_5xx};
 
 	if (status >= 200 && status < 600)
 		metric_inc(by_class[status / 100 - 2]);
@@ -142,7 +179,8 @@ static void build_head(struct conn *c, const struct http_reply *r, const struct 
 	if (a->length >= 0)
 		(void)buf_addf(out, "Content-Length: %" PRId64 "\r\n", a->length);
 	if (a->status == 206 && a->range_count == 1)
-		(void)buf_addf(out, "Content-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n", a->ranges[0].from, a->ranges[0].to - 1, r->size);
+		(void)buf_addf(out, "Content-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n", a->ranges[0].from,
+			a->ranges[0].to - 1, r->size);
 	if (a->status == 416)
 		(void)buf_addf(out, "Content-Range: bytes */%" PRId64 "\r\n", r->size);
 	if (r->ranges)
@@ -181,7 +219,8 @@ static void choose_part(struct http_x *x, const struct http_reply *r, struct ans
 	}
 	range = http_header_get(&x->req, SLICE("Range"));
 	/* Range is defined for GET alone (RFC 9110 §14.2). */
-	if (range.p == NULL || x->req.method != HTTP_GET || r->size < 0 || !http_if_range_holds(&x->req, slice_str(r->etag), r->last_modified_s))
+	if (range.p == NULL || x->req.method != HTTP_GET || r->size < 0 ||
+		!http_if_range_holds(&x->req, slice_str(r->etag), r->last_modified_s))
 		return;
 	rc = http_range_parse(range, r->size, a->ranges, HTTP_RANGES_MAX);
 	if (rc == -416) {
@@ -208,19 +247,21 @@ static int make_multipart(struct http_x *x, const struct http_reply *r, struct a
 	for (int i = 0; i < a->range_count; i++) {
 		const struct http_range *g = &a->ranges[i];
 
-		part = arena_printf(&x->arena, "\r\n--%s\r\n%s%s%sContent-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n\r\n", a->boundary,
-			r->content_type != NULL ? "Content-Type: " : "", r->content_type != NULL ? r->content_type : "",
-			r->content_type != NULL ? "\r\n" : "", g->from, g->to - 1, r->size);
+		part = arena_printf(&x->arena,
+			"\r\n--%s\r\n%s%s%sContent-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n\r\n",
+			a->boundary, r->content_type != NULL ? "Content-Type: " : "",
+			r->content_type != NULL ? r->content_type : "", r->content_type != NULL ? "\r\n" : "", g->from,
+			g->to - 1, r->size);
 		if (part == NULL)
 			return -ERR_NOMEM;
-		segs[n++] = (struct segment){ .mem = part, .end = (int64_t)strlen(part) };
-		segs[n++] = (struct segment){ .off = g->from, .end = g->to };
+		segs[n++] = (struct segment){.mem = part, .end = (int64_t)strlen(part)};
+		segs[n++] = (struct segment){.off = g->from, .end = g->to};
 		total += (int64_t)strlen(part) + g->to - g->from;
 	}
 	part = arena_printf(&x->arena, "\r\n--%s--\r\n", a->boundary);
 	if (part == NULL)
 		return -ERR_NOMEM;
-	segs[n++] = (struct segment){ .mem = part, .end = (int64_t)strlen(part) };
+	segs[n++] = (struct segment){.mem = part, .end = (int64_t)strlen(part)};
 	a->length = total + (int64_t)strlen(part);
 	x->segs = segs;
 	x->seg_count = n;
@@ -240,9 +281,9 @@ static int make_segments(struct http_x *x, const struct http_reply *r, struct an
 	if (x->req.method == HTTP_HEAD || x->body == NULL || (!full && a->status != 206))
 		return 0;
 	if (a->range_count == 1)
-		x->segs[1] = (struct segment){ .off = a->ranges[0].from, .end = a->ranges[0].to };
+		x->segs[1] = (struct segment){.off = a->ranges[0].from, .end = a->ranges[0].to};
 	else
-		x->segs[1] = (struct segment){ .off = 0, .end = r->size };
+		x->segs[1] = (struct segment){.off = 0, .end = r->size};
 	if (x->segs[1].end != x->segs[1].off)
 		x->seg_count = 2;
 	return 0;
@@ -252,7 +293,7 @@ void http_reply(struct http_x *x, const struct http_reply *r)
 {
 	struct conn *c = conn_of(x);
 	struct buf head = BUF_INIT(HEAD_MAX);
-	struct answer a = { .length = -1 };
+	struct answer a = {.length = -1};
 	char *copy;
 
 	BUG(x->replied);
@@ -286,7 +327,7 @@ void http_reply(struct http_x *x, const struct http_reply *r)
 		free(copy);
 		goto nomem;
 	}
-	x->segs[0] = (struct segment){ .mem = copy, .end = (int64_t)head.n };
+	x->segs[0] = (struct segment){.mem = copy, .end = (int64_t)head.n};
 	count_status(a.status);
 	conn_run(c); /* returns at once when the handler is still on the stack */
 	return;
@@ -302,8 +343,8 @@ nomem:
 
 void http_reply_text(struct http_x *x, int status, const char *reason, const char *text, int64_t retry_after_s)
 {
-	struct http_header retry = { SLICE("Retry-After"), SLICE_NULL };
-	struct http_reply r = { .status = status, .reason = reason, .content_type = "text/plain; charset=utf-8" };
+	struct http_header retry = {SLICE("Retry-After"), SLICE_NULL};
+	struct http_reply r = {.status = status, .reason = reason, .content_type = "text/plain; charset=utf-8"};
 
 	if (text == NULL)
 		text = arena_printf(&x->arena, "%d: %s\n", status, reason != NULL ? reason : http_reason(status));

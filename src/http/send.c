@@ -41,7 +41,7 @@ static ssize_t account(struct conn *c, ssize_t n)
 /* The source failed after the head was sent: the client must not take what it has for the whole. */
 static int end_short(struct conn *c)
 {
-	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+	struct linger hard = {.l_onoff = 1, .l_linger = 0};
 
 	metric_inc(M_content_short_closes);
 	/* Without a length or chunks only a reset tells a broken response from a complete one. */
@@ -99,7 +99,8 @@ static int64_t send_piece(struct conn *c, struct slice prefix, size_t *prefix_se
 		ssize_t got = b->ops->read(b, off, c->shard->scratch, (size_t)MIN(n, COPY_MAX));
 
 		if (got <= 0) {
-			log_error("http", "request %llu: reading the body at %lld failed", (unsigned long long)c->x.req.id, (long long)off);
+			log_error("http", "request %llu: reading the body at %lld failed",
+				(unsigned long long)c->x.req.id, (long long)off);
 			(void)end_short(c);
 			return PIECE_CLOSED;
 		}
@@ -109,8 +110,8 @@ static int64_t send_piece(struct conn *c, struct slice prefix, size_t *prefix_se
 		memory += off;
 	}
 	if (memory != NULL) {
-		struct iovec iov[2] = { { (void *)(uintptr_t)prefix.p, prefix.n }, { (void *)(uintptr_t)memory, (size_t)n } };
-		struct msghdr msg = { .msg_iov = iov + (prefix.n == 0), .msg_iovlen = prefix.n == 0 ? 1 : 2 };
+		struct iovec iov[2] = {{(void *)(uintptr_t)prefix.p, prefix.n}, {(void *)(uintptr_t)memory, (size_t)n}};
+		struct msghdr msg = {.msg_iov = iov + (prefix.n == 0), .msg_iovlen = prefix.n == 0 ? 1 : 2};
 
 		sent = account(c, sendmsg(c->fd, &msg, flags));
 		if (sent <= 0)
@@ -156,7 +157,8 @@ static int next_chunk(struct conn *c, struct segment *g)
 	if (n == 0 && !end)
 		return 0;
 	/* After a first chunk the line end that closes it goes out with the next size. */
-	x->frame_n = (size_t)snprintf(x->frame, sizeof(x->frame), "%s%llx\r\n%s", x->piece < 0 ? "\r\n" : "", (unsigned long long)n, n == 0 ? "\r\n" : "");
+	x->frame_n = (size_t)snprintf(x->frame, sizeof(x->frame), "%s%llx\r\n%s", x->piece < 0 ? "\r\n" : "",
+		(unsigned long long)n, n == 0 ? "\r\n" : "");
 	x->frame_at = 0;
 	x->piece = n;
 	x->last_frame = n == 0;
@@ -182,14 +184,16 @@ static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
 				return rc;
 		}
 		if (x->last_frame) {
-			ssize_t sent = account(c, send(c->fd, x->frame + x->frame_at, x->frame_n - x->frame_at, MSG_NOSIGNAL));
+			ssize_t sent =
+				account(c, send(c->fd, x->frame + x->frame_at, x->frame_n - x->frame_at, MSG_NOSIGNAL));
 
 			if (sent <= 0)
 				return (int)sent;
 			x->frame_at += (size_t)sent;
 			continue;
 		}
-		n = send_piece(c, slice_of(x->frame + x->frame_at, x->frame_n - x->frame_at), &frame_sent, g->off, x->piece, false);
+		n = send_piece(c, slice_of(x->frame + x->frame_at, x->frame_n - x->frame_at), &frame_sent, g->off,
+			x->piece, false);
 		x->frame_at += frame_sent;
 		if (n < 0)
 			return n == PIECE_FULL ? 0 : -1;
@@ -232,7 +236,8 @@ static int send_memory(struct conn *c, struct segment *g, int64_t *budget)
 		}
 		if (n < 0 && x->seg == 0 && g->off == 0)
 			return end_short(c); /* nothing was sent: not even a head that promises a body */
-		sent = account(c, send(c->fd, mem.p, mem.n, MSG_NOSIGNAL | (next != NULL && next->mem != NULL ? MSG_MORE : 0)));
+		sent = account(c,
+			send(c->fd, mem.p, mem.n, MSG_NOSIGNAL | (next != NULL && next->mem != NULL ? MSG_MORE : 0)));
 		if (sent <= 0)
 			return (int)sent;
 		g->off += sent;

@@ -37,7 +37,8 @@ static void peer_text(const struct sockaddr_storage *ss, char out[PEER_MAX])
 
 static void refuse_connection(int fd)
 {
-	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+	static const char busy[] =
+		"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 	metric_inc(M_http_connections_refused);
 	(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* best effort: it is closed either way */
@@ -95,7 +96,9 @@ static void on_log_timer(struct loop_timer *t)
 
 static int resolve_address(const char *text, struct addrinfo **out, struct err *err)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
 	const char *colon = strrchr(text, ':');
 	char host[128];
 	size_t n;
@@ -124,8 +127,10 @@ static int open_listener(const struct sockaddr *sa, socklen_t len, int *out)
 
 	if (fd < 0)
 		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || bind(fd, sa, len) < 0 || listen(fd, 4096) < 0) {
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || bind(fd, sa, len) < 0 ||
+		listen(fd, 4096) < 0) {
 		saved = errno;
 		(void)close(fd);
 		errno = saved;
@@ -262,7 +267,8 @@ int http_server_new(const struct http_server_opts *o, struct http_server **out, 
 		if (sh->scratch == NULL || sh->headers == NULL || sh->listeners == NULL)
 			goto fail;
 		for (size_t i = 0; i < s->listen_count; i++)
-			sh->listeners[i] = (struct listener){ .io.fn = on_accept, .shard = sh, .again.fn = on_again, .fd = -1 };
+			sh->listeners[i] =
+				(struct listener){.io.fn = on_accept, .shard = sh, .again.fn = on_again, .fd = -1};
 	}
 	for (size_t i = 0; i < s->listen_count; i++)
 		if ((rc = listen_on(s, i, o->listen[i], err)) < 0)
@@ -283,7 +289,8 @@ int http_server_port(const struct http_server *s, size_t i)
 
 	if (getsockname(s->shards[0].listeners[i].fd, (struct sockaddr *)&ss, &len) < 0)
 		return -1;
-	return ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port : ((struct sockaddr_in *)&ss)->sin_port);
+	return ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
+					      : ((struct sockaddr_in *)&ss)->sin_port);
 }
 
 void http_server_start(struct http_server *s)
@@ -294,7 +301,7 @@ void http_server_start(struct http_server *s)
 
 static bool wait_closed(struct http_server *s, int64_t ms)
 {
-	const struct timespec tick = { .tv_nsec = 2 * NS_PER_MS };
+	const struct timespec tick = {.tv_nsec = 2 * NS_PER_MS};
 	int64_t until = clock_mono_ns() + ms * NS_PER_MS;
 
 	while (atomic_load_explicit(&s->open, memory_order_acquire) > 0) {

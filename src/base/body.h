@@ -1,7 +1,7 @@
 /* What is sent: a file, a flight, a block of memory, all behind one table of functions. The sender only asks; hit and miss
  * share its code. */
-#ifndef SLUICE_HTTP_BODY_H
-#define SLUICE_HTTP_BODY_H
+#ifndef SLUICE_BASE_BODY_H
+#define SLUICE_BASE_BODY_H
 
 #include "base/loop.h"
 
@@ -11,9 +11,10 @@
 /* A sleeper: posted to its loop when what it waits for may have come. One wake sleeps on one body at a time. */
 struct wake {
 	struct loop *loop;
-	struct loop_post post; /* fn set by its owner; posted with loop_post_once */
+	struct loop_post post;    /* fn set by its owner; posted with loop_post_once */
 	struct wake *next, *prev; /* of the body that it sleeps on, under that body's lock */
 	void *on;                 /* that body, or NULL */
+	int64_t off;              /* what it waits for */
 };
 
 struct body;

@@ -1,5 +1,5 @@
 /* Bodies of memory and of open files. Used by one loop; a shared block may be seen by many bodies. */
-#include "http/body.h"
+#include "base/body.h"
 
 #include "base/check.h"
 #include "base/err.h"
@@ -81,7 +81,7 @@ struct body *body_memory_shared(const void *p, size_t n, void (*release)(void *a
 
 	if (m == NULL)
 		return NULL;
-	*m = (struct memory_body){ .b.ops = &memory_ops, .p = p, .n = n, .release = release, .arg = arg };
+	*m = (struct memory_body){.b.ops = &memory_ops, .p = p, .n = n, .release = release, .arg = arg};
 	return &m->b;
 }
 
@@ -162,6 +162,6 @@ struct body *body_file(int fd, int64_t size, void (*release)(void *arg, int fd),
 
 	if (f == NULL)
 		return NULL;
-	*f = (struct file_body){ .b.ops = &file_ops, .fd = fd, .size = size, .release = release, .arg = arg };
+	*f = (struct file_body){.b.ops = &file_ops, .fd = fd, .size = size, .release = release, .arg = arg};
 	return &f->b;
 }

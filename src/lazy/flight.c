@@ -1,0 +1,545 @@
+/* The table of flights, and their readers. What is under which lock stands in flight_priv.h. */
+#include "lazy/flight_priv.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- keys and the table ---- */
+
+/* By content where a digest is known, so that equal files of any repository are one flight. */
+static void make_key(const struct flight_want *w, char out[FLIGHT_KEY_MAX])
+{
+	char hex[DIGEST_HEX_MAX];
+
+	if ((w->digests.have & (1u << DIGEST_SHA256)) != 0) {
+		(void)snprintf(
+			out, FLIGHT_KEY_MAX, "sha256:%s", digest_hex(DIGEST_SHA256, w->digests.d[DIGEST_SHA256], hex));
+		return;
+	}
+	(void)snprintf(out, FLIGHT_KEY_MAX, "content-artifact:%" PRId64, w->content_artifact_id);
+}
+
+static struct flight **slot_of(struct flight_table *t, const char *key)
+{
+	struct flight **p = &t->buckets[slice_hash(slice_str(key)) % t->bucket_count];
+
+	while (*p != NULL && strcmp((*p)->key, key) != 0)
+		p = &(*p)->chain;
+	return p;
+}
+
+void flight_out_of_table(struct flight *f)
+{
+	struct flight_table *t = &f->lz->table;
+	bool was;
+
+	pthread_mutex_lock(&t->lock);
+	was = f->in_table;
+	if (was) {
+		struct flight **p = slot_of(t, f->key);
+
+		BUG(*p != f);
+		*p = f->chain;
+		f->chain = NULL;
+		f->in_table = false;
+		t->count--;
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (was)
+		metric_dec(M_flights_open);
+}
+
+static struct flight *flight_new(struct lazy *lz, const struct flight_want *want, const char *key)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->magic = FLIGHT_MAGIC;
+	f->lz = lz;
+	f->id = atomic_fetch_add_explicit(&lz->next_id, 1, memory_order_relaxed);
+	(void)strcpy(f->key, key);
+	f->want = *want;
+	f->fd = -1;
+	f->retry_after_s = -1;
+	atomic_init(&f->refs, 1);
+	atomic_init(&f->size, want->size);
+	(void)pthread_mutex_init(&f->lock, NULL);
+	f->start.fn = drive_start;
+	f->abandoned.fn = drive_abandoned;
+	f->committed.fn = drive_committed;
+	return f;
+}
+
+void flight_unref(struct flight **pf)
+{
+	struct flight *f = TAKE(*pf);
+
+	if (f == NULL)
+		return;
+	MAGIC_CHECK(f, FLIGHT_MAGIC);
+	if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	BUG(f->waiters != NULL || f->in_table);
+	source_rows_free(&f->sources, f->source_count);
+	flight_free_headers(f);
+	staging_drop(&f->st);
+	hasher_free(&f->hasher);
+	if (f->fd >= 0)
+		(void)close(f->fd); /* verified and synced, or not wanted */
+	(void)pthread_mutex_destroy(&f->lock);
+	f->magic = 0;
+	free(f);
+}
+
+int flight_join(struct lazy *lz, const struct flight_want *want, struct flight **out)
+{
+	struct flight_table *t = &lz->table;
+	char key[FLIGHT_KEY_MAX];
+	struct flight **slot, *f;
+	bool started = false;
+	int rc = 0;
+
+	make_key(want, key);
+	pthread_mutex_lock(&t->lock);
+	slot = slot_of(t, key);
+	f = *slot;
+	if (f == NULL) {
+		if (t->count >= lz->settings->content_max_flights || atomic_load(&lz->canceling)) {
+			rc = -ERR_LIMIT;
+		} else if ((f = flight_new(lz, want, key)) == NULL) {
+			rc = -ERR_NOMEM;
+		} else {
+			*slot = f;
+			f->in_table = true;
+			t->count++;
+			started = true;
+		}
+	}
+	if (rc == 0) {
+		f->readers++;
+		atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (rc < 0)
+		return rc;
+	metric_inc(M_flight_readers);
+	if (started) {
+		metric_inc(M_flights_open);
+		loop_post(lz->loop, &f->start);
+	} else {
+		metric_inc(M_flights_joined);
+	}
+	*out = f;
+	return 0;
+}
+
+void flight_leave(struct flight **pf)
+{
+	struct flight *f = TAKE(*pf);
+	struct flight_table *t;
+	bool last;
+
+	if (f == NULL)
+		return;
+	MAGIC_CHECK(f, FLIGHT_MAGIC);
+	t = &f->lz->table;
+	pthread_mutex_lock(&t->lock);
+	last = --f->readers == 0 && f->in_table;
+	if (last)
+		atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed); /* the post's */
+	pthread_mutex_unlock(&t->lock);
+	metric_dec(M_flight_readers);
+	/* A post that is queued already will look at the same state: its reference is enough. */
+	if (last && !loop_post_once(f->lz->loop, &f->abandoned)) {
+		struct flight *extra = f;
+
+		flight_unref(&extra);
+	}
+	flight_unref(&f);
+}
+
+/* ---- states and sleepers ---- */
+
+void flight_set_state(struct flight *f, enum flight_state to)
+{
+	static const bool allowed[FLIGHT_FAILED + 1][FLIGHT_FAILED + 1] = {
+		[FLIGHT_LOADING] = {[FLIGHT_FETCHING] = 1, [FLIGHT_DONE] = 1, [FLIGHT_FAILED] = 1},
+		[FLIGHT_FETCHING] = {[FLIGHT_WAITING] = 1, [FLIGHT_VERIFYING] = 1, [FLIGHT_FAILED] = 1},
+		[FLIGHT_WAITING] = {[FLIGHT_FETCHING] = 1, [FLIGHT_FAILED] = 1},
+		[FLIGHT_VERIFYING] =
+			{[FLIGHT_COMMITTING] = 1, [FLIGHT_WAITING] = 1, [FLIGHT_DONE] = 1, [FLIGHT_FAILED] = 1},
+		[FLIGHT_COMMITTING] = {[FLIGHT_DONE] = 1, [FLIGHT_FAILED] = 1},
+	};
+	int from = atomic_load_explicit(&f->state, memory_order_relaxed);
+
+	BUG(!allowed[from][to]);
+	atomic_store_explicit(&f->state, (int)to, memory_order_release);
+}
+
+/* Wakes those whose bytes have come; `all`: everyone (an end, a failure, prospects). */
+void flight_wake(struct flight *f, bool all)
+{
+	int64_t limit = atomic_load_explicit(&f->limit, memory_order_relaxed);
+	struct wake *w, *next;
+
+	pthread_mutex_lock(&f->lock);
+	for (w = f->waiters; w != NULL; w = next) {
+		next = w->next;
+		if (!all && w->off >= limit)
+			continue;
+		if (w->prev != NULL)
+			w->prev->next = w->next;
+		else
+			f->waiters = w->next;
+		if (w->next != NULL)
+			w->next->prev = w->prev;
+		w->next = w->prev = NULL;
+		w->on = NULL;
+		(void)loop_post_once(w->loop, &w->post);
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+void flight_unwait(struct flight *f, struct wake *w)
+{
+	pthread_mutex_lock(&f->lock);
+	if (w->on == f) {
+		if (w->prev != NULL)
+			w->prev->next = w->next;
+		else
+			f->waiters = w->next;
+		if (w->next != NULL)
+			w->next->prev = w->prev;
+		w->next = w->prev = NULL;
+		w->on = NULL;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+static bool is_over(const struct flight *f)
+{
+	return atomic_load_explicit(&f->state, memory_order_acquire) >= FLIGHT_DONE;
+}
+
+/* Registers w unless `there` holds, as one step: whoever changes what `there` looks at calls flight_wake afterwards. */
+static int sleep_unless(
+	struct flight *f, int64_t off, struct wake *w, bool (*there)(const struct flight *f, int64_t off))
+{
+	int rc;
+
+	pthread_mutex_lock(&f->lock);
+	rc = there(f, off);
+	if (rc == 0) {
+		BUG(w->on != NULL);
+		w->on = f;
+		w->off = off;
+		w->prev = NULL;
+		w->next = f->waiters;
+		if (f->waiters != NULL)
+			f->waiters->prev = w;
+		f->waiters = w;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return rc;
+}
+
+static bool prospects_there(const struct flight *f, int64_t off)
+{
+	return atomic_load_explicit(&f->prospects, memory_order_acquire) || is_over(f);
+}
+
+int flight_wait_prospects(struct flight *f, struct wake *w)
+{
+	return sleep_unless(f, INT64_MAX, w, prospects_there);
+}
+
+int flight_prospects(struct flight *f)
+{
+	int state = atomic_load_explicit(&f->state, memory_order_acquire);
+
+	if (state == FLIGHT_FAILED)
+		return f->err.code;
+	return state == FLIGHT_DONE || atomic_load_explicit(&f->prospects, memory_order_acquire);
+}
+
+int64_t flight_size(const struct flight *f)
+{
+	return atomic_load_explicit(&f->size, memory_order_acquire);
+}
+
+uint64_t flight_id(const struct flight *f)
+{
+	return f->id;
+}
+
+size_t flight_header_count(const struct flight *f)
+{
+	return f->header_count;
+}
+
+void flight_header(const struct flight *f, size_t i, const char **name, const char **value)
+{
+	*name = f->headers[i].name;
+	*value = f->headers[i].value;
+}
+
+void flight_free_headers(struct flight *f)
+{
+	for (size_t i = 0; i < f->header_count; i++) {
+		free(f->headers[i].name);
+		free(f->headers[i].value);
+	}
+	free(f->headers);
+	f->headers = NULL;
+	f->header_count = 0;
+}
+
+void flight_error(struct flight *f, struct err *out, int64_t *retry_after_s)
+{
+	pthread_mutex_lock(&f->lock);
+	*out = f->err;
+	*retry_after_s = f->retry_after_s;
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- a reader as a body ---- */
+
+struct flight_reader {
+	struct body b;
+	struct flight *f;
+};
+
+static struct flight *flight_of(const struct body *b)
+{
+	struct flight *f = container_of(b, const struct flight_reader, b)->f;
+
+	MAGIC_CHECK(f, FLIGHT_MAGIC);
+	return f;
+}
+
+static int64_t reader_ready(struct body *b, int64_t off)
+{
+	struct flight *f = flight_of(b);
+
+	if (off < atomic_load_explicit(&f->limit, memory_order_acquire)) {
+		/* From here the driver may not begin anew with other bytes; if it just did, this reader must not see them: the
+		 * pair of this store and load, and the driver's store and load (drive.c, begin_again), are sequentially consistent. */
+		if (!atomic_load_explicit(&f->exposed, memory_order_relaxed))
+			atomic_store(&f->exposed, true);
+		int64_t limit = atomic_load(&f->limit);
+
+		if (off < limit)
+			return limit - off;
+	}
+	if (atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_FAILED)
+		return f->err.code;
+	return 0;
+}
+
+static bool bytes_there(const struct flight *f, int64_t off)
+{
+	return off < atomic_load_explicit(&f->limit, memory_order_acquire) || is_over(f);
+}
+
+static int reader_wait(struct body *b, int64_t off, struct wake *w)
+{
+	return sleep_unless(flight_of(b), off, w, bytes_there);
+}
+
+static void reader_unwait(struct body *b, struct wake *w)
+{
+	flight_unwait(flight_of(b), w);
+}
+
+static int64_t reader_size(const struct body *b)
+{
+	return flight_size(flight_of(b));
+}
+
+static int reader_fd(const struct body *b)
+{
+	return flight_of(b)->fd;
+}
+
+static ssize_t reader_read(struct body *b, int64_t off, void *p, size_t n)
+{
+	return pread(flight_of(b)->fd, p, n, off);
+}
+
+static void reader_done(struct body **pb)
+{
+	struct body *b = TAKE(*pb);
+	struct flight_reader *r;
+
+	if (b == NULL)
+		return;
+	r = container_of(b, struct flight_reader, b);
+	flight_leave(&r->f);
+	free(r);
+}
+
+static const struct body_ops reader_ops = {
+	.ready = reader_ready,
+	.wait = reader_wait,
+	.unwait = reader_unwait,
+	.size = reader_size,
+	.fd = reader_fd,
+	.read = reader_read,
+	.done = reader_done,
+};
+
+struct body *flight_body(struct flight *f)
+{
+	struct flight_reader *r = malloc(sizeof(*r));
+
+	if (r == NULL) {
+		flight_leave(&f);
+		return NULL;
+	}
+	*r = (struct flight_reader){.b.ops = &reader_ops, .f = f};
+	return &r->b;
+}
+
+/* ---- the engine ---- */
+
+static void *run_loop(void *arg)
+{
+	struct lazy *lz = arg;
+
+	loop_run(lz->loop);
+	return NULL;
+}
+
+/* Loop: cancels what is left at the end of lazy_drain. */
+static void cancel_all(struct loop_post *p)
+{
+	struct lazy *lz = container_of(p, struct lazy, cancel_all);
+
+	for (size_t i = 0; i < lz->table.bucket_count; i++) {
+		for (;;) {
+			struct flight *f;
+
+			pthread_mutex_lock(&lz->table.lock);
+			f = lz->table.buckets[i];
+			if (f != NULL)
+				atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+			pthread_mutex_unlock(&lz->table.lock);
+			if (f == NULL)
+				break;
+			drive_cancel(f);
+			flight_out_of_table(f);
+			flight_unref(&f);
+		}
+	}
+}
+
+static unsigned parse_allowed(const char *list)
+{
+	unsigned bits = 1u << DIGEST_SHA256; /* obligatory */
+	struct slice rest = slice_str(list);
+	enum digest_alg alg;
+
+	while (rest.p != NULL)
+		if (digest_alg_parse(slice_trim(slice_cut(&rest, ',')), &alg) == 0)
+			bits |= 1u << alg;
+	return bits;
+}
+
+int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
+{
+	struct lazy *lz = calloc(1, sizeof(*lz));
+	struct fetch_ctx_opts fo;
+	int rc;
+
+	if (lz == NULL)
+		return err_set(err, -ERR_NOMEM, "out of memory");
+	lz->pool = o->pool;
+	lz->catalog = o->catalog;
+	lz->store = o->store;
+	lz->settings = o->settings;
+	lz->allowed_digests = parse_allowed(o->settings->storage_allowed_checksums);
+	lz->cancel_all.fn = cancel_all;
+	atomic_init(&lz->next_id, 1);
+	(void)pthread_mutex_init(&lz->table.lock, NULL);
+	lz->table.bucket_count = 4096;
+	lz->table.buckets = calloc(lz->table.bucket_count, sizeof(*lz->table.buckets));
+	if (lz->table.buckets == NULL) {
+		rc = err_set(err, -ERR_NOMEM, "out of memory");
+		goto fail;
+	}
+	if ((rc = loop_new("fetch", &lz->loop, err)) < 0)
+		goto fail;
+	fo = (struct fetch_ctx_opts){.loop = lz->loop,
+		.pool = o->pool,
+		.allowed_import_paths = o->settings->content_allowed_import_paths,
+		.credential_hosts = o->settings->content_credential_hosts};
+	if ((rc = fetch_ctx_new(&fo, &lz->fetch, err)) < 0)
+		goto fail;
+	if ((rc = committer_start(lz, err)) < 0)
+		goto fail;
+	rc = pthread_create(&lz->thread, NULL, run_loop, lz);
+	if (rc != 0) {
+		rc = err_sys(err, rc, "thread for downloads");
+		goto fail;
+	}
+	lz->thread_started = true;
+	*out = lz;
+	return 0;
+fail:
+	lazy_free(&lz);
+	return rc;
+}
+
+static int64_t flights_open(struct lazy *lz)
+{
+	int64_t n;
+
+	pthread_mutex_lock(&lz->table.lock);
+	n = lz->table.count;
+	pthread_mutex_unlock(&lz->table.lock);
+	return n;
+}
+
+void lazy_drain(struct lazy *lz, int64_t wait_ms)
+{
+	const struct timespec tick = {.tv_nsec = 2000000};
+	int64_t waited_ms = 0;
+
+	atomic_store(&lz->canceling, true);
+	while (flights_open(lz) > 0 && waited_ms < wait_ms) {
+		(void)nanosleep(&tick, NULL);
+		waited_ms += 2;
+	}
+	if (flights_open(lz) > 0) {
+		log_warn("lazy", "%" PRId64 " downloads canceled: the server stops", flights_open(lz));
+		loop_post(lz->loop, &lz->cancel_all);
+		while (flights_open(lz) > 0)
+			(void)nanosleep(&tick, NULL);
+	}
+}
+
+void lazy_free(struct lazy **plz)
+{
+	struct lazy *lz = TAKE(*plz);
+
+	if (lz == NULL)
+		return;
+	if (lz->thread_started) {
+		loop_stop(lz->loop);
+		(void)pthread_join(lz->thread, NULL);
+	}
+	committer_stop(lz);
+	fetch_ctx_free(&lz->fetch);
+	loop_free(&lz->loop);
+	free(lz->table.buckets);
+	(void)pthread_mutex_destroy(&lz->table.lock);
+	free(lz);
+}

@@ -1,0 +1,168 @@
+/* The insides that flight.c (table, readers), source.c (who offers it), drive.c (fetching), verify.c and commit.c share.
+ *
+ * Who may touch what: `key … sources` are set before anyone else sees them, or by the fetch loop; the atomics are written by the fetch loop
+ * and read by readers; `lock` guards the waiters and the outcome; the table's lock guards readers, in_table and the chain. */
+#ifndef SLUICE_LAZY_FLIGHT_PRIV_H
+#define SLUICE_LAZY_FLIGHT_PRIV_H
+
+#include "lazy/flight.h"
+
+#include "catalog/served.h"
+#include "fetch/fetch.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FLIGHT_MAGIC 0x666c6967u
+#define FLIGHT_KEY_MAX 144
+/* Bodies up to this are hashed as they come: handing 64 KiB to another thread costs more than hashing them. */
+#define HASH_INLINE_MAX (64 * 1024)
+/* Resumes that bring less than this count against max_retries; a flight may be resumed this often in all. */
+#define RESUME_PROGRESS (64 * 1024)
+#define RESUMES_MAX 1000
+
+enum flight_state {
+	FLIGHT_LOADING,
+	FLIGHT_FETCHING,
+	FLIGHT_WAITING,
+	FLIGHT_VERIFYING,
+	FLIGHT_COMMITTING,
+	FLIGHT_DONE,
+	FLIGHT_FAILED
+};
+
+struct flight {
+	uint32_t magic;
+	struct lazy *lz;
+	uint64_t id;
+	char key[FLIGHT_KEY_MAX];
+	struct flight *chain; /* table: lock of the table */
+	_Atomic int refs;     /* the driver has one until the end; each reader one */
+	int readers;          /* table lock */
+	bool in_table;        /* table lock */
+
+	struct flight_want want;
+
+	/* what readers see */
+	_Atomic int64_t limit;  /* bytes that may be sent */
+	_Atomic int64_t size;   /* -1 unknown */
+	_Atomic int state;      /* enum flight_state; DONE and FAILED are the last thing set */
+	_Atomic bool exposed;   /* a reader was promised bytes: they can not be taken back */
+	_Atomic bool prospects; /* sources are known */
+	int fd;                 /* before limit > 0; constant then */
+	struct flight_header {
+		char *name, *value;
+	} * headers; /* of upstream's answer, for readers; set before limit > 0, constant once exposed */
+	size_t header_count;
+
+	pthread_mutex_t lock;
+	struct wake *waiters;
+	struct err err; /* lock; set before FAILED */
+	int64_t retry_after_s;
+
+	/* the driver's: fetch loop only */
+	struct staging *st;
+	struct source_row *sources;
+	size_t source_count, source_at;
+	struct fetch *fetch;
+	int status;            /* of the response in progress */
+	int64_t watermark;     /* bytes in the staging file */
+	int64_t skip;          /* bytes to drop: the upstream began again at 0 */
+	int64_t resumed_at;    /* watermark at the last (re)start */
+	int attempts, resumes; /* without progress; in all */
+	bool upstream_size;    /* size came from the source, not from the catalog */
+	char etag[256], last_modified[64];
+	struct err last;  /* why the current source failed */
+	struct err worst; /* the failure that the answer is made of */
+	bool streamed;    /* policy of the source in use */
+	struct loop_timer timer;
+	struct loop_post start, abandoned;
+	struct pool_job load; /* and then: notes */
+	int load_rc;
+	struct err load_err;
+	int note_kind; /* ERR_DIGEST or ERR_GONE: what the catalog is told of the source */
+
+	/* verify.c */
+	struct hasher *hasher;
+	int64_t hashed;          /* by the pool; read by the loop when no job runs */
+	_Atomic int64_t hash_to; /* how far it may go */
+	bool hashing, hash_dirty;
+	struct pool_job hash_job;
+	int hash_rc;
+	struct digests actual;
+
+	/* commit.c */
+	struct flight *next_commit;
+	struct loop_post committed;
+	struct store_item item;
+	int commit_rc;
+	struct err commit_err;
+};
+
+struct flight_table {
+	pthread_mutex_t lock;
+	struct flight **buckets;
+	size_t bucket_count;
+	int64_t count;
+};
+
+struct committer {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct flight *head, **tail;
+	bool stop, started;
+};
+
+struct lazy {
+	struct pool *pool;
+	struct catalog *catalog;
+	struct store *store;
+	const struct settings *settings;
+	struct loop *loop; /* the fetch loop */
+	pthread_t thread;
+	bool thread_started;
+	struct fetch_ctx *fetch;
+	struct flight_table table;
+	struct committer committer;
+	_Atomic uint64_t next_id;
+	_Atomic bool canceling;
+	struct loop_post cancel_all;
+	unsigned allowed_digests; /* bits of settings.storage_allowed_checksums */
+};
+
+/* flight.c */
+void flight_unref(struct flight **pf);
+void flight_wake(struct flight *f, bool all);
+void flight_set_state(struct flight *f, enum flight_state to);
+void flight_out_of_table(struct flight *f);
+
+/* source.c */
+void source_load(struct pool_job *j);
+/* The next source that may be tried now, from f->source_at on: 1, or 0 when none is left. */
+int source_next(struct flight *f);
+void source_remote(const struct flight *f, const struct source_row *s, struct fetch_remote *out);
+/* Tells the catalog that the current source failed (kind ERR_DIGEST) or lacks it (ERR_GONE), then calls done on the loop. Holds a reference until then. */
+int source_note(struct flight *f, int kind, void (*done)(struct pool_job *j));
+void flight_free_headers(struct flight *f);
+
+/* drive.c: the fetch loop's side */
+void drive_start(struct loop_post *p);
+void drive_abandoned(struct loop_post *p);
+void drive_verified(struct flight *f, int rc, const struct err *err);
+void drive_committed(struct loop_post *p);
+void drive_cancel(struct flight *f);
+bool drive_begin_again(struct flight *f);
+void drive_fail(struct flight *f, const struct err *err, int64_t retry_after_s);
+
+/* verify.c */
+int verify_begin(struct flight *f);                          /* 0 or -ERR_NOMEM: from byte 0 */
+void verify_data(struct flight *f, const char *p, size_t n); /* f->watermark moved by n */
+void verify_end(struct flight *f);                           /* calls drive_verified, at once or later */
+
+/* commit.c */
+int committer_start(struct lazy *lz, struct err *err);
+void committer_stop(struct lazy *lz);
+void committer_add(struct flight *f); /* then drive_committed on the loop */
+
+#endif
