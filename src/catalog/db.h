@@ -44,10 +44,37 @@ struct slice db_col_blob(struct db_stmt *s, int i);
 int64_t db_last_id(struct db *db);
 int64_t db_changes(struct db *db); /* rows changed by the last statement */
 
-/* Several statements without parameters, as migrations have them. */
+/* A statement with its values in one go: the first takes no rows (and returns as db_run), the second leaves the rows to db_step,
+ * the third makes the first step: 1 with *out open, 0 or negative with *out NULL.
+ *   rc = db_do(db, "UPDATE t SET a = $1 WHERE id = $2", err, DB_TEXT(name), DB_I64(id)); */
+struct db_arg {
+	enum db_arg_type { DB_ARG_NULL, DB_ARG_I64, DB_ARG_TEXT, DB_ARG_BLOB } type;
+	int64_t i;
+	struct slice s;
+};
+#define DB_NULL ((struct db_arg){ .type = DB_ARG_NULL })
+#define DB_I64(v) ((struct db_arg){ .type = DB_ARG_I64, .i = (v) })
+#define DB_TEXT(slice_) ((struct db_arg){ .type = DB_ARG_TEXT, .s = (slice_) })
+#define DB_STR(z) DB_TEXT(slice_str(z))
+#define DB_BLOB(p_, n_) ((struct db_arg){ .type = DB_ARG_BLOB, .s = slice_of((const char *)(p_), (n_)) })
+#define DB_UUID(u) DB_BLOB((u)->b, 16)
+#define DB_ID_OR_NULL(v) ((struct db_arg){ .type = (v) != 0 ? DB_ARG_I64 : DB_ARG_NULL, .i = (v) })
+#define DB_ARGS_(...) (const struct db_arg[]){ { DB_ARG_NULL }, ##__VA_ARGS__ }
+#define DB_ARGC_(...) (sizeof((const struct db_arg[]){ { DB_ARG_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_arg) - 1)
+#define db_do(db, sql, err, ...) db_do_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), err)
+#define db_rows(db, sql, out, err, ...) db_rows_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), out, err)
+#define db_first(db, sql, out, err, ...) db_first_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), out, err)
+int db_do_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct err *err);
+int db_rows_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct db_stmt **out, struct err *err);
+int db_first_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct db_stmt **out, struct err *err);
+
+/* Several statements without parameters, as migrations have them; the words in braces of 0001-model.sql are replaced. */
 int db_exec(struct db *db, const char *sql, struct err *err);
 
 struct txn;
 struct db *txn_db(struct txn *t);
+/* A date for a new row, later than any in its table, whichever process wrote it. `last_sql` is a literal: "SELECT created FROM
+ * task ORDER BY id DESC LIMIT 1". */
+int txn_created_us(struct txn *t, const char *last_sql, int64_t *out, struct err *err);
 
 #endif

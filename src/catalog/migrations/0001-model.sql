@@ -37,7 +37,7 @@ CREATE INDEX repository_remote_remote ON repository_remote(remote_id);
 -- Deleting a version moves no rows of its content: the next one takes over its numbers, those from `since` to `number`.
 CREATE TABLE repository_version (
   id {id}, uuid {blob} NOT NULL UNIQUE, repository_id {int} NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
-  number {int} NOT NULL, since {int} NOT NULL, complete {int} NOT NULL DEFAULT 0, created {int} NOT NULL, updated {int} NOT NULL,
+  number {int} NOT NULL, since {int} NOT NULL DEFAULT 0, complete {int} NOT NULL DEFAULT 0, created {int} NOT NULL, updated {int} NOT NULL,
   base_version_id {int} REFERENCES repository_version(id) ON DELETE SET NULL,
   added {int} NOT NULL DEFAULT 0, removed {int} NOT NULL DEFAULT 0, present {int} NOT NULL DEFAULT 0,
   UNIQUE (repository_id, number));

@@ -1,0 +1,25 @@
+/* What the files of this folder share beside db.h: reading and binding the columns that many tables have. */
+#ifndef SLUICE_CATALOG_PRIV_H
+#define SLUICE_CATALOG_PRIV_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "catalog/db.h"
+
+/* The columns of a set of digests, in the order of enum digest_alg; `t` is the table's alias with its dot. */
+#define DIGEST_COLUMNS(t) t "md5, " t "sha1, " t "sha224, " t "sha256, " t "sha384, " t "sha512"
+
+/* From column / parameter `i` on, one for each algorithm; absent ones are null. */
+void col_digests(struct db_stmt *s, int i, struct digests *out);
+void bind_digests(struct db_stmt *s, int i, const struct digests *ds);
+/* -1 for null. */
+int64_t col_size(struct db_stmt *s, int i);
+void col_uuid(struct db_stmt *s, int i, struct uuid *out);
+/* malloc'ed, NULL for null; *failed is set when memory is out. */
+char *col_dup(struct db_stmt *s, int i, bool *failed);
+
+/* -ERR_NOTFOUND with "no <what>" when `changes` is 0. */
+int expect_row(int64_t changes, const char *what, struct err *err);
+
+#endif
