@@ -6,6 +6,7 @@
 #define SLUICE_CATALOG_TASK_H
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "base/uuid.h"
 #include "catalog/catalog.h"
 
@@ -43,6 +44,7 @@ struct task_new {
 	int64_t created_by; /* user id, 0: none */
 	int64_t group_id;   /* 0: none */
 	bool immediate;     /* starts in state running, owned by the caller, if its resources are free; else as any other */
+	int64_t worker_id;  /* with `immediate`: who the caller is registered as; 0: nobody, then only its age tells that it is dead */
 };
 /* Inserts it; txn_changes_tasks. *started: an immediate task may be run by the caller now. */
 int catalog_task_create(struct txn *t, const struct task_new *n, int64_t *id, struct uuid *uuid, bool *started, struct err *err);
@@ -76,7 +78,8 @@ int catalog_worker_register(struct txn *t, const char *name, const char *kind, c
 int catalog_worker_heartbeat(struct txn *t, int64_t id, struct err *err); /* -ERR_NOTFOUND: it was taken for dead */
 int catalog_worker_remove(struct txn *t, int64_t id, struct err *err);
 /* Workers without heartbeat since older_than_us, and with `all_of_host` every other worker of that host (a data directory has one server, so at start they
- * are dead): their running tasks become failed {"reason":"Worker has gone missing."} (canceling ones canceled), the rows go. *tasks: how many. */
+ * are dead): their running tasks become failed {"reason":"Worker has gone missing."} (canceling ones canceled), the rows go; so do running tasks without
+ * worker that are older, or with `all_of_host` all of them. *tasks: how many. */
 int catalog_worker_reap(struct txn *t, int64_t older_than_us, const char *all_of_host, int64_t except_id, int64_t *tasks, struct err *err);
 
 #endif
