@@ -270,6 +270,11 @@ int flight_prospects(struct flight *f)
 	return state == FLIGHT_DONE || atomic_load_explicit(&f->prospects, memory_order_acquire);
 }
 
+bool flight_is_done(const struct flight *f)
+{
+	return atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_DONE;
+}
+
 int64_t flight_size(const struct flight *f)
 {
 	return atomic_load_explicit(&f->size, memory_order_acquire);

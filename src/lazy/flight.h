@@ -62,6 +62,8 @@ int flight_prospects(struct flight *f);
 int flight_wait_prospects(struct flight *f, struct wake *w);
 void flight_unwait(struct flight *f, struct wake *w);
 
+/* Complete, verified, and (unless streamed) saved or given up saving? */
+bool flight_is_done(const struct flight *f);
 /* Known size; -1. */
 int64_t flight_size(const struct flight *f);
 /* Valid once ready or prospects were negative. retry_after_s: -1 when it makes no difference. */

@@ -1,0 +1,193 @@
+/* Directory pages, in the form that clients of Pulp's content app scrape (facts 4.3): of a distribution, made by the pool from the catalog; and of the tree of
+ * base_paths above them, made at once from the snapshot. */
+#include "content/request_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NAME_WIDTH 100
+
+static void page_begin(struct buf *b, struct slice title, bool root)
+{
+	(void)buf_adds(b, "<html>\n<head><title>Index of ");
+	(void)buf_add_html(b, title);
+	(void)buf_adds(b, "</title></head>\n<body bgcolor=\"white\">\n<h1>Index of ");
+	(void)buf_add_html(b, title);
+	(void)buf_adds(b, "</h1>\n<hr><pre>");
+	if (!root)
+		(void)buf_adds(b, "<a href=\"../\">../</a>\n");
+	else
+		(void)buf_adds(b, "\n");
+}
+
+static void page_end(struct buf *b)
+{
+	(void)buf_adds(b, "</pre><hr></body>\n</html>\n");
+}
+
+static void add_size(struct buf *b, int64_t size)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB"};
+	double v = (double)size / 1000;
+	size_t u = 0;
+
+	if (size < 0)
+		return;
+	if (size < 1000) {
+		(void)buf_addf(b, "%" PRId64 " %s", size, size == 1 ? "Byte" : "Bytes");
+		return;
+	}
+	while (v >= 999.95 && u + 1 < ARRAY_LEN(units)) {
+		v /= 1000;
+		u++;
+	}
+	(void)buf_addf(b, "%.1f %s", v, units[u]);
+}
+
+static void page_entry(struct buf *b, const struct listing_entry *e)
+{
+	size_t width = e->name.n + e->is_dir;
+	char date[32] = "";
+
+	(void)buf_adds(b, "<a href=\"./");
+	(void)buf_add_html(b, e->name);
+	(void)buf_adds(b, e->is_dir ? "/\">" : "\">");
+	(void)buf_add_html(b, e->name);
+	(void)buf_adds(b, e->is_dir ? "/</a>" : "</a>");
+	(void)buf_addf(b, "%*s", width < NAME_WIDTH ? (int)(NAME_WIDTH - width) : 1, "");
+	if (e->date_us > 0) {
+		time_t s = (time_t)(e->date_us / US_PER_S);
+		struct tm tm;
+
+		(void)strftime(date, sizeof(date), "%d-%b-%Y %H:%M", gmtime_r(&s, &tm));
+	}
+	(void)buf_addf(b, "%s  ", date);
+	add_size(b, e->size);
+	(void)buf_adds(b, "\n");
+}
+
+/* ---- of a distribution ---- */
+
+static int add_entry(void *arg, const struct listing_entry *e)
+{
+	struct buf *b = arg;
+
+	page_entry(b, e);
+	return b->failed;
+}
+
+/* Pool. */
+static void listing_job(struct pool_job *j)
+{
+	struct request *rq = container_of(j, struct request, job);
+	const struct served_distribution *d = &rq->snap->table->d[rq->dist];
+	struct slice dir = rq->rest;
+	struct txn *t = NULL;
+	char *title = NULL;
+
+	if (dir.n > 0)
+		dir.n--;
+	if (asprintf(&title, "%.*s%.*s", SLICE_ARG(rq->shard->content->prefix), SLICE_ARG(rq->path)) < 0) {
+		rq->job_rc = -ERR_NOMEM;
+		return;
+	}
+	page_begin(&rq->page, slice_str(title), false);
+	free(title);
+	rq->job_rc = catalog_read(rq->shard->content->catalog, &t, &rq->job_err);
+	if (rq->job_rc == 0)
+		rq->job_rc = catalog_listing(t, &d->sets[rq->entry->set], dir, add_entry, &rq->page, &rq->job_err);
+	txn_end(&t);
+	page_end(&rq->page);
+	if (rq->job_rc == 0 && rq->page.failed < 0)
+		rq->job_rc = rq->page.failed;
+	if (rq->job_rc < 0)
+		log_error("content", "listing of '%s' failed: %s", d->base_path, rq->job_err.msg);
+}
+
+/* Loop. */
+static void listing_done(struct pool_job *j)
+{
+	struct request *rq = container_of(j, struct request, job);
+
+	rq->waiting = false;
+	if (rq->job_rc < 0)
+		buf_reset(&rq->page);
+	if (rq->x == NULL)
+		request_free(rq);
+	else
+		request_run(rq);
+}
+
+int listing_start(struct request *rq)
+{
+	if (request_detach(rq) < 0)
+		return -ERR_NOMEM;
+	rq->job = (struct pool_job){.fn = listing_job, .done = listing_done, .loop = rq->shard->loop};
+	rq->waiting = true;
+	if (pool_submit(rq->shard->content->pool, &rq->job) < 0) {
+		rq->waiting = false;
+		return -ERR_LIMIT;
+	}
+	return 0;
+}
+
+void listing_reply(struct request *rq)
+{
+	struct http_x *x = TAKE(rq->x);
+	struct http_reply r = {.status = 200, .content_type = "text/html", .note = "listing"};
+	size_t n = 0;
+	char *page = buf_take(&rq->page, &n);
+
+	if (page != NULL)
+		r.body = body_memory_take(page, n);
+	r.size = (int64_t)n;
+	if (r.body == NULL) {
+		http_reply_text(x, 503, NULL, NULL, 1);
+		return;
+	}
+	http_reply(x, &r);
+}
+
+/* ---- above the distributions ---- */
+
+int listing_of_distributions(struct request *rq, struct slice dir)
+{
+	const struct served_table *t = rq->snap->table;
+	struct slice last = SLICE_NULL;
+	bool any = false;
+	char *title;
+
+	if (dir.p == NULL)
+		return 0;
+	title = arena_printf(http_arena(rq->x), "%.*s%.*s", SLICE_ARG(rq->shard->content->prefix), SLICE_ARG(dir));
+	if (title == NULL)
+		return 0;
+	page_begin(&rq->page, slice_str(title), dir.n == 0);
+	for (size_t i = 0; i < t->count; i++) { /* sorted, so equal first parts follow each other */
+		struct slice base = slice_str(t->d[i].base_path), rest;
+		struct listing_entry e = {.is_dir = true, .size = -1};
+
+		if (t->d[i].hidden || !slice_starts(base, dir))
+			continue;
+		rest = slice_of(base.p + dir.n, base.n - dir.n);
+		e.name = slice_cut(&rest, '/');
+		any = true;
+		if (last.p != NULL && slice_eq(last, e.name))
+			continue;
+		last = e.name;
+		page_entry(&rq->page, &e);
+	}
+	page_end(&rq->page);
+	if (!any && dir.n > 0) {
+		buf_fini(&rq->page);
+		rq->page = BUF_INIT(256 * 1024 * 1024);
+		return 0;
+	}
+	return 1;
+}
