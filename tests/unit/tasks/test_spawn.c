@@ -163,6 +163,8 @@ static bool sanitized(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	return true;
+#elif defined(__clang__)
+	return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
 	return false;
 #endif
