@@ -70,19 +70,23 @@ static void load_job(struct pool_job *j)
 int snapshot_ensure(struct shard_state *sh, struct request *rq)
 {
 	struct content *c = sh->content;
-	uint64_t generation = shm_generation(c->shm);
+	uint64_t generation;
 	int rc = 0;
 
-	if (sh->snap != NULL && sh->snap->generation == generation)
+	/* As of its arrival: else a storm of changes would keep it waiting for ever. */
+	if (rq->generation == 0)
+		rq->generation = shm_generation(c->shm) + 1;
+	generation = rq->generation - 1;
+	if (sh->snap != NULL && sh->snap->generation >= generation)
 		return 1;
 	pthread_mutex_lock(&c->lock);
 	if (c->snap != NULL && c->snap != sh->snap) {
 		snapshot_unref(&sh->snap);
 		sh->snap = snapshot_ref(c->snap);
 	}
-	if (sh->snap != NULL && sh->snap->generation == generation) {
+	if (sh->snap != NULL && sh->snap->generation >= generation) {
 		rc = 1;
-	} else if (c->retry_at_ns > clock_mono_ns() && c->failed_generation == generation) {
+	} else if (c->retry_at_ns > clock_mono_ns() && c->failed_generation >= generation) {
 		rc = sh->snap != NULL ? 1 : -ERR_DB;
 	} else {
 		if (!c->loading) {

@@ -143,7 +143,8 @@ static enum step step_hit(struct request *rq)
 
 /* ---- miss ---- */
 
-static enum step join_flight(struct request *rq)
+/* False: it was answered. */
+static bool join_flight(struct request *rq)
 {
 	const struct served_path *w = &rq->entry->what;
 	struct flight_want want = {.content_artifact_id = w->content_artifact_id,
@@ -153,10 +154,12 @@ static enum step join_flight(struct request *rq)
 		.saved = w->saved};
 	int rc = flight_join(rq->shard->content->lazy, &want, &rq->flight);
 
-	if (rc < 0)
-		return fail(rq, rc, -1);
+	if (rc < 0) {
+		(void)fail(rq, rc, -1);
+		return false;
+	}
 	metric_inc(M_content_misses);
-	return STEP_WAIT;
+	return true;
 }
 
 static enum step flight_failed(struct request *rq, struct flight *f)
@@ -181,7 +184,7 @@ static enum step step_miss(struct request *rq)
 
 	if (rq->http->method == HTTP_HEAD && rq->entry->size >= 0)
 		return STEP_prospect;
-	if (rq->flight == NULL && join_flight(rq) == STEP_DONE)
+	if (rq->flight == NULL && !join_flight(rq))
 		return STEP_DONE;
 	if (rq->body == NULL) {
 		struct flight *f = rq->flight; /* the body has the reference now; rq->flight only looks */
@@ -219,7 +222,7 @@ static enum step step_prospect(struct request *rq)
 {
 	int rc;
 
-	if (rq->flight == NULL && join_flight(rq) == STEP_DONE)
+	if (rq->flight == NULL && !join_flight(rq))
 		return STEP_DONE;
 	for (;;) {
 		rc = flight_prospects(rq->flight);
@@ -304,14 +307,14 @@ static enum step step_respond(struct request *rq)
 	struct http_header *headers = arena_alloc(http_arena(x), (upstream + 1) * sizeof(*headers));
 	struct http_reply r = {.status = 200,
 		.content_type = e->type,
-		.etag = e->etag[0] != '\0' ? arena_strdup(http_arena(x), slice_str(e->etag)) : NULL,
+		.etag = e->etag[0] != '\0' ? e->etag : NULL,
 		.last_modified_s = e->what.date_us / US_PER_S,
 		.ranges = true,
 		.headers = headers,
 		.body = TAKE(rq->body),
-		.size = rq->size,
-		.note = rq->flight != NULL ? "flight" : (r.body != NULL ? "hit" : "known")};
+		.size = rq->size};
 
+	r.note = rq->flight != NULL ? "flight" : (r.body != NULL ? "hit" : "known");
 	if (headers != NULL) {
 		char *size = rq->size >= 0 ? arena_printf(http_arena(x), "%" PRId64, rq->size) : NULL;
 

@@ -48,6 +48,7 @@ struct request {
 	bool running; /* request_run is on the stack */
 	bool waiting; /* for a job, a snapshot or a wake */
 
+	uint64_t generation;   /* at its arrival, + 1: what it must see at least */
 	struct snapshot *snap; /* a reference while waiting; borrowed from the shard otherwise */
 	bool owns_snap;
 	int dist;          /* index; -1 */
