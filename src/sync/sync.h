@@ -30,7 +30,8 @@ task_fn orphan_cleanup_task;
 task_fn reclaim_task;
 
 /* Hrefs and PRNs of what tasks create: "/pulp/api/v3/repositories/file/file/<uuid>/versions/3/", "prn:core.repositoryversion:<uuid>". */
-void sync_version_names(const char *type, const struct uuid *repo, int64_t number, const struct uuid *version, struct buf *href, struct buf *prn);
+void sync_version_names(const char *type, const struct uuid *repo, int64_t number, const struct uuid *version,
+	struct buf *href, struct buf *prn);
 void sync_publication_names(const struct sluice_format *f, const struct uuid *pub, struct buf *href, struct buf *prn);
 
 #endif

@@ -1,0 +1,267 @@
+/* Upstream's metadata: downloaded whole to staging, then handed to the format in pieces. So a transfer that breaks off is
+ * simply repeated, the format never sees half a file or the same piece twice, and a file whose bytes did not change is
+ * recognised before anything was declared. */
+#include "sync/details.h"
+#include "sync/sync_priv.h"
+
+#include "base/check.h"
+#include "base/fsutil.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define METADATA_MAX ((int64_t)16 << 30) /* on disk, not in memory; an upstream that never ends must not fill it */
+#define PIECE 65536
+
+struct transfer {
+	struct sluice_sync *s;
+	struct staging *st;
+	struct hasher *hasher;
+	int64_t off;
+	int status;
+	char etag[256], last_modified[64];
+	bool done;
+	int rc;
+	struct err err;
+};
+
+static void copy_header(char *out, size_t cap, struct slice v)
+{
+	/* A validator that is cut would never match again: better none. */
+	if (v.n < cap)
+		(void)snprintf(out, cap, "%.*s", SLICE_ARG(v));
+	else
+		out[0] = '\0';
+}
+
+static int on_head(void *arg, const struct fetch_head *head)
+{
+	struct transfer *x = arg;
+
+	x->status = head->status;
+	copy_header(x->etag, sizeof(x->etag), head->etag);
+	copy_header(x->last_modified, sizeof(x->last_modified), head->last_modified);
+	return 0;
+}
+
+static int on_data(void *arg, const char *p, size_t n)
+{
+	struct transfer *x = arg;
+
+	if ((int64_t)n > METADATA_MAX - x->off)
+		return err_set(&x->err, -ERR_LIMIT, "upstream's metadata does not end");
+	hasher_add(x->hasher, p, n);
+	x->off += (int64_t)n;
+	return staging_write(x->st, p, n, x->off - (int64_t)n, &x->err);
+}
+
+static void on_done(void *arg, int rc, const struct err *err)
+{
+	struct transfer *x = arg;
+
+	x->rc = rc;
+	if (rc != 0 && x->err.code == 0 && err != NULL)
+		x->err = *err;
+	x->done = true;
+}
+
+static void transfer_fini(struct transfer *x)
+{
+	staging_drop(&x->st);
+	hasher_free(&x->hasher);
+}
+
+/* One request, to its end. */
+static int transfer_once(struct transfer *x, const char *url, const char *etag, const char *last_modified)
+{
+	struct sluice_sync *s = x->s;
+	struct fetch_remote remote;
+	struct fetch_req req = {
+		.url = url,
+		.if_none_match = etag[0] != '\0' ? etag : NULL,
+		.if_modified_since = last_modified[0] != '\0' ? last_modified : NULL,
+		.on_head = on_head,
+		.on_data = on_data,
+		.on_done = on_done,
+		.arg = x,
+	};
+	struct fetch *f;
+	int rc;
+
+	transfer_fini(x);
+	*x = (struct transfer){.s = s};
+	rc = staging_new(s->env->store, &x->st, &x->err);
+	if (rc == 0 && hasher_new(0, &x->hasher) != 0)
+		rc = err_set(&x->err, -ERR_NOMEM, "no memory for a digest");
+	if (rc != 0)
+		return rc;
+	wire_remote(s->remote, &remote);
+	rc = fetch_start(s->wire.fetch, &remote, &req, &f, &x->err);
+	if (rc != 0)
+		return rc;
+	loop_run_until(s->wire.loop, &x->done);
+	return x->rc;
+}
+
+/* What fetch does not repeat by itself: it has handed out bytes already. */
+static bool may_repeat(const struct transfer *x, int rc)
+{
+	return rc == -ERR_TRUNCATED || (x->off > 0 && (rc == -ERR_TIMEOUT || rc == -ERR_CONNECT));
+}
+
+static int transfer_run(struct transfer *x, const char *url, const char *etag, const char *last_modified)
+{
+	struct sluice_sync *s = x->s;
+	int rc;
+
+	for (int attempt = 1;; attempt++) {
+		rc = transfer_once(x, url, etag, last_modified);
+		if (rc == 0 || !may_repeat(x, rc) || attempt > wire_retries(s->remote))
+			break;
+		rc = wire_wait(&s->wire, fetch_backoff_ms(attempt), &x->err);
+		if (rc != 0)
+			break;
+	}
+	if (rc != 0) {
+		s->err = x->err;
+		if (s->err.code == 0)
+			err_set(&s->err, rc, "the download of upstream's metadata failed: %s", err_text(rc));
+		rc = wire_error(&s->err);
+	}
+	return rc;
+}
+
+/* Hands the file over. */
+static int feed(struct transfer *x, const char *url, int (*take)(void *arg, const char *p, size_t n), void *arg)
+{
+	struct sluice_sync *s = x->s;
+	char piece[PIECE];
+	int rc = 0;
+
+	for (int64_t at = 0; rc == 0 && at < x->off; at += PIECE) {
+		size_t n = (size_t)MIN(x->off - at, PIECE);
+
+		rc = fs_pread_all(staging_fd(x->st), piece, n, at, &s->err);
+		if (rc != 0)
+			return rc;
+		rc = take(arg, piece, n);
+		if (rc >= 0)
+			rc = s->err.code; /* a refusal of ours counts, whatever the format makes of it */
+	}
+	if (rc != 0 && s->err.code == 0)
+		(void)err_set(&s->err, rc, "the format stopped reading %s", url);
+	return rc;
+}
+
+void kept_free(struct kept **list)
+{
+	while (*list != NULL) {
+		struct kept *k = *list;
+
+		*list = k->next;
+		staging_drop(&k->st);
+		free(k->name);
+		free(k);
+	}
+}
+
+static int keep(struct transfer *x, const char *name, const struct digests *digests)
+{
+	struct sluice_sync *s = x->s;
+	struct kept *k;
+
+	if (s->kept_count >= KEPT_MAX)
+		return err_set(&s->err, -ERR_LIMIT, "more than %d metadata files to keep", KEPT_MAX);
+	k = calloc(1, sizeof(*k));
+	if (k != NULL)
+		k->name = strdup(name);
+	if (k == NULL || k->name == NULL) {
+		free(k);
+		return err_set(&s->err, -ERR_NOMEM, "no memory for kept metadata");
+	}
+	k->st = TAKE(x->st);
+	k->digests = *digests;
+	k->size = x->off;
+	k->next = s->kept;
+	s->kept = k;
+	s->kept_count++;
+	return 0;
+}
+
+static void fill(struct sluice_fetched *out, const struct transfer *x, const char *sha256)
+{
+	*out = (struct sluice_fetched){.status = x->status, .size = x->off};
+	memcpy(out->etag, x->etag, sizeof(out->etag));
+	memcpy(out->last_modified, x->last_modified, sizeof(out->last_modified));
+	(void)snprintf(out->sha256, sizeof(out->sha256), "%s", sha256);
+}
+
+/* A body has come. */
+static int take_body(struct transfer *x, const char *url, const char *old_sha256, const char *save_as,
+	int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out)
+{
+	struct sluice_sync *s = x->s;
+	char sha256[DIGEST_HEX_MAX];
+	struct digests digests;
+	int rc;
+
+	hasher_end(x->hasher, &digests);
+	digest_hex(DIGEST_SHA256, digests.d[DIGEST_SHA256], sha256);
+	fill(out, x, sha256);
+	rc = details_note(s, url, x->etag, x->last_modified, sha256);
+	if (rc != 0)
+		return rc;
+	if (strcmp(sha256, old_sha256) == 0) {
+		out->status = 304; /* the same bytes: as good as if upstream had said so */
+		return 0;
+	}
+	s->fetched++;
+	task_progress(s->task, "sync.downloading.metadata", "Downloading Metadata", -1, s->fetched);
+	rc = feed(x, url, take, arg);
+	if (rc == 0 && save_as != NULL)
+		rc = keep(x, save_as, &digests);
+	return rc;
+}
+
+int metadata_fetch(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as,
+	int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out)
+{
+	const json_t *last = if_changed && s->may_skip ? json_object_get(s->last, "metadata") : NULL;
+	const char *sha256 = details_of(last, url, "sha256");
+	const char *etag = sha256[0] != '\0' ? details_of(last, url, "etag") : "";
+	const char *last_modified = sha256[0] != '\0' ? details_of(last, url, "last_modified") : "";
+	struct transfer x = {.s = s};
+	struct err why;
+	int rc;
+
+	rc = transfer_run(&x, url, etag, last_modified);
+	if (rc != 0)
+		goto out;
+	switch (x.status) {
+	case 200:
+		rc = take_body(&x, url, sha256, save_as, take, arg, out);
+		break;
+	case 304:
+		if (etag[0] == '\0' && last_modified[0] == '\0') {
+			rc = wire_status(&s->err, x.status, url);
+			break;
+		}
+		fill(out, &x, sha256);
+		/* A 304 may leave its validators out (RFC 9110 §15.4.5): the old ones hold. */
+		rc = details_note(s, url, x.etag[0] != '\0' ? x.etag : etag,
+			x.last_modified[0] != '\0' ? x.last_modified : last_modified, sha256);
+		break;
+	case 404:
+	case 410:
+		(void)wire_status(&why, x.status, url);
+		fill(out, &x, "");
+		(void)snprintf(out->problem, sizeof(out->problem), "%.*s", (int)sizeof(out->problem) - 1, why.msg);
+		break;
+	default:
+		rc = wire_status(&s->err, x.status, url);
+	}
+out:
+	transfer_fini(&x);
+	return rc;
+}

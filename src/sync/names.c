@@ -1,0 +1,213 @@
+/* What tasks say about what they made: hrefs, PRNs, and objects as the API shows them. */
+#include "sync/sync_priv.h"
+
+#include "catalog/query.h"
+
+#include <stdio.h>
+
+#define ROOT "/pulp/api/v3/"
+
+/* "file.file" as a part of a path: "file/file". */
+static void add_type_path(struct buf *b, const char *type)
+{
+	for (; *type != '\0'; type++)
+		buf_add(b, *type == '.' ? "/" : type, 1);
+}
+
+static void add_lower(struct buf *b, const char *z)
+{
+	for (; *z != '\0'; z++) {
+		char c = (char)(*z >= 'A' && *z <= 'Z' ? *z - 'A' + 'a' : *z);
+
+		buf_add(b, &c, 1);
+	}
+}
+
+static void add_repository_href(struct buf *b, const char *type, const struct uuid *repo)
+{
+	char uuid[UUID_STR];
+
+	buf_adds(b, ROOT "repositories/");
+	add_type_path(b, type);
+	buf_addf(b, "/%s/", uuid_str(repo, uuid));
+}
+
+void sync_version_names(const char *type, const struct uuid *repo, int64_t number, const struct uuid *version,
+	struct buf *href, struct buf *prn)
+{
+	char uuid[UUID_STR];
+
+	add_repository_href(href, type, repo);
+	buf_addf(href, "versions/%lld/", (long long)number);
+	buf_addf(prn, "prn:core.repositoryversion:%s", uuid_str(version, uuid));
+}
+
+void sync_publication_names(const struct sluice_format *f, const struct uuid *pub, struct buf *href, struct buf *prn)
+{
+	char uuid[UUID_STR];
+
+	buf_addf(href, ROOT "publications/%s/%s/%s/", f->name, f->kind, uuid_str(pub, uuid));
+	buf_addf(prn, "prn:%s.", f->name);
+	add_lower(prn, f->model);
+	buf_addf(prn, "publication:%s", uuid);
+}
+
+int sync_created_version(struct task *t, const char *type, const struct uuid *repo, int64_t number,
+	const struct uuid *version, struct err *err)
+{
+	struct buf href = BUF_INIT(0), prn = BUF_INIT(0);
+	int rc = 0;
+
+	sync_version_names(type, repo, number, version, &href, &prn);
+	if (href.failed != 0 || prn.failed != 0)
+		rc = err_set(err, -ERR_NOMEM, "no memory for a name");
+	else if (task_created(t, prn.p, href.p) != 0)
+		rc = err_set(err, -ERR_DB, "the new version cannot be recorded with its task");
+	buf_fini(&href);
+	buf_fini(&prn);
+	return rc;
+}
+
+int sync_uuid_of(const char *name, struct uuid *out, struct err *err)
+{
+	struct slice s = slice_str(name);
+	ptrdiff_t at;
+
+	if (s.n > 0 && s.p[s.n - 1] == '/')
+		s.n--;
+	at = slice_rchr(s, s.n > 4 && slice_starts(s, SLICE("prn:")) ? ':' : '/');
+	if (uuid_parse(slice_of(s.p + at + 1, s.n - (size_t)(at + 1)), out) != 0)
+		return err_set(err, -ERR_INVAL, "'%.200s' names nothing", name);
+	return 0;
+}
+
+/* ---- objects ---- */
+
+/* {"file.file": {"count": n, "href": …}}, or {} for none. */
+static json_t *summary(const struct sluice_format *f, json_int_t count, const char *filter, const char *version_href)
+{
+	struct buf href = BUF_INIT(0);
+	json_t *out = NULL;
+
+	if (count == 0)
+		return json_object();
+	buf_addf(&href, ROOT "content/%s/%s/?%s=%s", f->name, f->content_plural, filter, version_href);
+	if (href.failed == 0)
+		out = json_pack("{s:{s:I, s:s}}", f->content_type, "count", count, "href", href.p);
+	buf_fini(&href);
+	return out;
+}
+
+static json_int_t count_of(const json_t *row, const char *key)
+{
+	return json_integer_value(json_object_get(row, key));
+}
+
+static const char *text_of(const json_t *row, const char *key)
+{
+	const char *v = json_string_value(json_object_get(row, key));
+
+	return v != NULL ? v : "";
+}
+
+/* The href of a version by the members of a row; NULL when the row has none. */
+static json_t *version_href_of(const json_t *row, const char *type, const char *repository, const char *number)
+{
+	struct buf href = BUF_INIT(0);
+	struct uuid u;
+	json_t *out = NULL;
+
+	if (uuid_parse(slice_str(text_of(row, repository)), &u) == 0) {
+		add_repository_href(&href, text_of(row, type), &u);
+		buf_addf(&href, "versions/%lld/", (long long)count_of(row, number));
+		out = href.failed == 0 ? json_string(href.p) : NULL;
+	}
+	buf_fini(&href);
+	return out;
+}
+
+static json_t *repository_href_of(const json_t *row, const char *type, const char *repository)
+{
+	struct buf href = BUF_INIT(0);
+	struct uuid u;
+	json_t *out = NULL;
+
+	if (uuid_parse(slice_str(text_of(row, repository)), &u) == 0) {
+		add_repository_href(&href, text_of(row, type), &u);
+		out = href.failed == 0 ? json_string(href.p) : NULL;
+	}
+	buf_fini(&href);
+	return out;
+}
+
+static json_t *version_object(const struct sluice_format *f, const json_t *row)
+{
+	json_t *href = version_href_of(row, "type", "repository", "number");
+	const char *z = json_string_value(href);
+	char prn[64];
+
+	if (z == NULL)
+		return NULL;
+	(void)snprintf(prn, sizeof(prn), "prn:core.repositoryversion:%s", text_of(row, "uuid"));
+	return json_pack("{s:o, s:s, s:O, s:O, s:I, s:o, s:o?, s:{s:o, s:o, s:o}}", "pulp_href", href, "prn", prn,
+		"pulp_created", json_object_get(row, "created"), "pulp_last_updated", json_object_get(row, "updated"),
+		"number", count_of(row, "number"), "repository", repository_href_of(row, "type", "repository"),
+		"base_version", version_href_of(row, "base_type", "base_repository", "base_number"), "content_summary",
+		"added", summary(f, count_of(row, "added"), "repository_version_added", z), "removed",
+		summary(f, count_of(row, "removed"), "repository_version_removed", z), "present",
+		summary(f, count_of(row, "present"), "repository_version", z));
+}
+
+int sync_version_json(struct txn *t, const struct sluice_format *f, const struct uuid *repo, int64_t number,
+	json_t **out, struct err *err)
+{
+	const struct view *v = view_find("version");
+	char uuid[UUID_STR], text[24];
+	struct query *q = NULL;
+	json_t *row = NULL;
+	int rc;
+
+	if (query_new(v, &q) != 0)
+		return err_set(err, -ERR_NOMEM, "no memory for a query");
+	(void)snprintf(text, sizeof(text), "%lld", (long long)number);
+	rc = query_where(q, "repository", QUERY_EQ, slice_str(uuid_str(repo, uuid)), err);
+	if (rc == 0)
+		rc = query_where(q, "number", QUERY_EQ, slice_str(text), err);
+	if (rc == 0)
+		rc = query_row(t, q, &row, err);
+	query_free(&q);
+	if (rc != 0)
+		return rc;
+	*out = version_object(f, row);
+	json_decref(row);
+	return *out != NULL ? 0 : err_set(err, -ERR_NOMEM, "no memory for a version");
+}
+
+int sync_publication_json(
+	struct txn *t, const struct sluice_format *f, const struct uuid *publication, json_t **out, struct err *err)
+{
+	struct buf href = BUF_INIT(0), prn = BUF_INIT(0);
+	json_t *row = NULL, *object = NULL;
+	int rc = query_by_uuid(t, view_find("publication"), publication, &row, err);
+
+	if (rc != 0)
+		return rc;
+	sync_publication_names(f, publication, &href, &prn);
+	if (href.failed == 0 && prn.failed == 0)
+		object = json_pack("{s:s, s:s, s:O, s:O, s:o, s:o, s:[], s:O}", "pulp_href", href.p, "prn", prn.p,
+			"pulp_created", json_object_get(row, "created"), "pulp_last_updated",
+			json_object_get(row, "updated"), "repository_version",
+			version_href_of(row, "repository_type", "repository", "number"), "repository",
+			repository_href_of(row, "repository_type", "repository"), "distributions", "checkpoint",
+			json_object_get(row, "checkpoint"));
+	if (object != NULL && json_object_update_missing(object, json_object_get(row, "extra")) == 0)
+		*out = object;
+	else
+		rc = err_set(err, -ERR_NOMEM, "no memory for a publication");
+	if (rc != 0)
+		json_decref(object);
+	json_decref(row);
+	buf_fini(&href);
+	buf_fini(&prn);
+	return rc;
+}

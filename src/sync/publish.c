@@ -1,0 +1,514 @@
+/* Making a publication: the format writes its metadata, file by file, into staging; here each becomes an artifact and a
+ * published path. Files are written sixty-four at a time, in one transaction each; nothing is served before the last one,
+ * which completes the publication. What a crash leaves is swept at the next start. */
+#include "sync/sync_priv.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/url.h"
+#include "catalog/served.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FILES_MAX 64 /* each holds a descriptor until it is written */
+
+struct file {
+	char *path;
+	struct staging *st;
+	struct digests digests;
+	int64_t size;
+};
+
+struct sluice_publish {
+	const struct publish_what *what;
+	struct catalog *catalog;
+	struct facts facts;
+	json_t *extra; /* the publication's fields */
+	struct file files[FILES_MAX];
+	size_t count;
+	bool writing; /* files[count] is being written */
+	struct hasher *hasher;
+	int64_t id; /* 0: not begun */
+	struct uuid uuid;
+	struct err err;
+};
+
+/* ---- into the catalog ---- */
+
+static int begin_publication(struct sluice_publish *p, struct txn *t)
+{
+	char *extra;
+	int rc;
+
+	if (p->id != 0)
+		return 0;
+	extra = json_dumps(p->extra, JSON_COMPACT);
+	if (extra == NULL)
+		return err_set(&p->err, -ERR_NOMEM, "no memory for a publication");
+	rc = catalog_publication_begin(t, p->what->repository->type, p->what->version.id, true, p->what->checkpoint,
+		slice_str(extra), &p->id, &p->uuid, &p->err);
+	free(extra);
+	return rc;
+}
+
+static int add_files(struct sluice_publish *p, struct txn *t)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < p->count; i++) {
+		const struct file *f = &p->files[i];
+		int64_t artifact;
+
+		rc = catalog_artifact_saved(t, 0, 0, &f->digests, f->size, &artifact, &p->err);
+		if (rc == 0)
+			rc = catalog_publication_add(t, p->id, slice_str(f->path), artifact, 0, &p->err);
+		if (rc == -ERR_EXISTS)
+			(void)err_wrap(&p->err, "the format published '%s' twice", f->path);
+	}
+	return rc;
+}
+
+static int commit_files(struct sluice_publish *p)
+{
+	struct store_item items[FILES_MAX];
+
+	for (size_t i = 0; i < p->count; i++) {
+		items[i] = (struct store_item){.st = TAKE(p->files[i].st), .size = p->files[i].size};
+		memcpy(items[i].sha256, p->files[i].digests.d[DIGEST_SHA256], sizeof(items[i].sha256));
+	}
+	if (p->count > 0)
+		store_commit(p->what->env->store, items, p->count);
+	for (size_t i = 0; i < p->count; i++) {
+		if (items[i].rc != 0) {
+			p->err = items[i].err;
+			return items[i].rc;
+		}
+	}
+	return 0;
+}
+
+static void forget_files(struct sluice_publish *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		staging_drop(&p->files[i].st);
+		free(p->files[i].path);
+	}
+	p->count = 0;
+}
+
+static int write_files(struct sluice_publish *p, bool last)
+{
+	struct txn *t = NULL;
+	int64_t begun = p->id;
+	int rc = commit_files(p);
+
+	if (rc == 0)
+		rc = catalog_write(p->catalog, &t, &p->err);
+	if (rc == 0)
+		rc = begin_publication(p, t);
+	if (rc == 0)
+		rc = add_files(p, t);
+	if (rc == 0 && last)
+		rc = catalog_publication_complete(t, p->id, &p->err);
+	if (rc == 0)
+		rc = txn_commit(&t, &p->err);
+	txn_end(&t);
+	if (rc != 0)
+		p->id = begun; /* rolled back */
+	forget_files(p);
+	return rc;
+}
+
+/* ---- what the format calls ---- */
+
+struct walk {
+	struct sluice_publish *p;
+	int (*fn)(void *arg, const struct sluice_file *f);
+	void *arg;
+};
+
+static int each_unit(void *arg, const struct unit_file *u)
+{
+	struct walk *w = arg;
+	struct sluice_digest digests[DIGEST_COUNT];
+	char hex[DIGEST_COUNT][DIGEST_HEX_MAX];
+	struct sluice_file f = {.size = u->size, .digests = digests};
+	char *path = slice_dup(u->relative_path), *extra = slice_dup(u->extra);
+	int rc;
+
+	if (path == NULL || extra == NULL) {
+		rc = err_set(&w->p->err, -ERR_NOMEM, "no memory for a publication");
+		goto out;
+	}
+	for (int alg = 0; alg < DIGEST_COUNT; alg++) {
+		if ((u->digests->have & (1u << alg)) == 0)
+			continue;
+		digest_hex((enum digest_alg)alg, u->digests->d[alg], hex[alg]);
+		digests[f.digest_count++] = (struct sluice_digest){digest_name((enum digest_alg)alg), hex[alg]};
+	}
+	f.relative_path = path;
+	f.extra_json = u->extra.n > 0 ? extra : NULL;
+	rc = w->fn(w->arg, &f);
+	if (rc >= 0)
+		rc = w->p->err.code;
+out:
+	free(path);
+	free(extra);
+	return rc;
+}
+
+static int host_each_file(struct sluice_publish *p, int (*fn)(void *arg, const struct sluice_file *f), void *arg)
+{
+	struct walk walk = {.p = p, .fn = fn, .arg = arg};
+	struct txn *t = NULL;
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	rc = catalog_read(p->catalog, &t, &p->err);
+	if (rc == 0)
+		rc = catalog_version_files_each(
+			t, p->what->repository->id, p->what->version.number, each_unit, &walk, &p->err);
+	txn_end(&t);
+	if (rc != 0 && p->err.code == 0)
+		(void)err_set(&p->err, rc, "the format stopped reading the version's files");
+	return rc;
+}
+
+static int add_path(struct sluice_publish *p, const char *relative_path)
+{
+	struct err why;
+	int rc;
+
+	if (url_relpath_check(slice_str(relative_path), &why) != 0)
+		return err_set(&p->err, -ERR_INVAL, "the format cannot publish under '%s': %s", relative_path, why.msg);
+	rc = p->count == FILES_MAX ? write_files(p, false) : 0;
+	if (rc != 0)
+		return rc;
+	p->files[p->count] = (struct file){.path = strdup(relative_path)};
+	return p->files[p->count].path != NULL ? 0 : err_set(&p->err, -ERR_NOMEM, "no memory for a publication");
+}
+
+static int host_file_begin(struct sluice_publish *p, const char *relative_path)
+{
+	struct file *f;
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	if (p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format began '%s' before it had ended another file",
+			relative_path);
+	rc = add_path(p, relative_path);
+	if (rc != 0)
+		return rc;
+	f = &p->files[p->count];
+	rc = staging_new(p->what->env->store, &f->st, &p->err);
+	if (rc == 0 && hasher_new(0, &p->hasher) != 0)
+		rc = err_set(&p->err, -ERR_NOMEM, "no memory for a digest");
+	p->writing = rc == 0;
+	if (rc != 0) {
+		staging_drop(&f->st);
+		free(TAKE(f->path));
+	}
+	return rc;
+}
+
+static int host_file_write(struct sluice_publish *p, const void *data, size_t n)
+{
+	struct file *f = &p->files[p->count];
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	if (!p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format wrote without having begun a file");
+	rc = staging_write(f->st, data, n, f->size, &p->err);
+	if (rc != 0)
+		return rc;
+	hasher_add(p->hasher, data, n);
+	f->size += (int64_t)n;
+	return 0;
+}
+
+static int host_file_end(struct sluice_publish *p)
+{
+	if (p->err.code != 0)
+		return p->err.code;
+	if (!p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format ended a file that it had not begun");
+	hasher_end(p->hasher, &p->files[p->count].digests);
+	hasher_free(&p->hasher);
+	p->writing = false;
+	p->count++;
+	return 0;
+}
+
+static struct kept *find_kept(const struct publish_what *what, const char *name)
+{
+	for (struct kept *k = what->kept != NULL ? *what->kept : NULL; k != NULL; k = k->next)
+		if (k->st != NULL && strcmp(k->name, name) == 0)
+			return k;
+	return NULL;
+}
+
+static int host_file_kept(struct sluice_publish *p, const char *save_as, const char *relative_path)
+{
+	struct kept *k;
+	struct file *f;
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	if (p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format published '%s' before it had ended another file",
+			relative_path);
+	k = find_kept(p->what, save_as);
+	if (k == NULL)
+		return 1;
+	rc = add_path(p, relative_path);
+	if (rc != 0)
+		return rc;
+	f = &p->files[p->count++];
+	f->st = TAKE(k->st);
+	f->digests = k->digests;
+	f->size = k->size;
+	return 0;
+}
+
+static int host_fail(struct sluice_publish *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	va_start(ap, fmt);
+	err_setv(&p->err, -ERR_INVAL, fmt, ap);
+	va_end(ap);
+	return p->err.code;
+}
+
+static const char *host_get(struct sluice_publish *p, const char *name)
+{
+	return facts_get(&p->facts, name);
+}
+
+static int host_set(struct sluice_publish *p, const char *field, const char *json)
+{
+	json_t *value;
+	char name[256];
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	if (p->count > 0 || p->writing || p->id != 0)
+		return err_set(&p->err, -ERR_INTERNAL, "the format set '%s' after its first file", field);
+	value = json_loads(json, JSON_DECODE_ANY, NULL);
+	if (value == NULL || snprintf(name, sizeof(name), "publication.%s", field) >= (int)sizeof(name)) {
+		json_decref(value);
+		return err_set(&p->err, -ERR_INVAL, "the format set '%.100s' to what is no JSON", field);
+	}
+	rc = facts_set_json(&p->facts, name, value);
+	if (json_object_set_new(p->extra, field, value) != 0)
+		rc = -ERR_NOMEM;
+	return rc == 0 ? 0 : err_set(&p->err, rc, "no memory for a publication");
+}
+
+static const struct sluice_publish_host publish_host = {
+	.each_file = host_each_file,
+	.file_begin = host_file_begin,
+	.file_write = host_file_write,
+	.file_end = host_file_end,
+	.file_kept = host_file_kept,
+	.fail = host_fail,
+	.get = host_get,
+	.set = host_set,
+};
+
+/* ---- from begin to end ---- */
+
+static json_t *own_fields(const struct sluice_field *fields, const json_t *values)
+{
+	json_t *out = json_object();
+
+	for (; out != NULL && fields != NULL && fields->name != NULL; fields++)
+		(void)json_object_set_new(out, fields->name, facts_field_value(fields, values));
+	return out;
+}
+
+json_t *publish_repository_fields(const struct sluice_format *f, const struct repository_row *r)
+{
+	json_t *all = json_loads(r->extra, 0, NULL), *own, *out = json_object();
+	const struct sluice_field *field = f->publication_fields;
+
+	/* With the repository's defaults filled in; then those that publications have as well. */
+	own = own_fields(f->repository_fields, all);
+	for (; field != NULL && field->name != NULL; field++)
+		if (json_object_get(own, field->name) != NULL)
+			(void)json_object_set(out, field->name, json_object_get(own, field->name));
+	json_decref(own);
+	json_decref(all);
+	return out;
+}
+
+static int prepare(struct sluice_publish *p)
+{
+	const struct publish_what *what = p->what;
+	json_t *repository = json_loads(what->repository->extra, 0, NULL);
+	int rc;
+
+	p->extra = own_fields(what->format->publication_fields, what->fields);
+	rc = p->extra != NULL ? 0 : -ERR_NOMEM;
+	if (rc == 0)
+		rc = facts_set_fields(&p->facts, "publication", what->format->publication_fields, p->extra);
+	if (rc == 0)
+		rc = facts_set_fields(&p->facts, "repository", what->format->repository_fields, repository);
+	if (rc == 0)
+		rc = facts_set(&p->facts, "repository.name", what->repository->name);
+	if (rc == 0)
+		rc = facts_set(&p->facts, "mirror", what->mirror ? "true" : "false");
+	if (rc == 0)
+		rc = facts_set(&p->facts, "remote.url", what->remote_url);
+	json_decref(repository);
+	return rc == 0 ? 0 : err_set(&p->err, rc, "no memory for a publication");
+}
+
+static int run_format(struct sluice_publish *p)
+{
+	const struct sluice_format *f = p->what->format;
+	int rc;
+
+	if (f->publish == NULL)
+		return err_set(&p->err, -ERR_UNSUPPORTED, "the format '%s' has no publications", f->name);
+	rc = f->publish(&publish_host, p);
+	if (p->err.code != 0) /* also when the format overlooked it */
+		return p->err.code;
+	if (rc < 0)
+		return err_set(&p->err, -ERR_INTERNAL, "the format '%s' failed without saying why (%d)", f->name, rc);
+	if (p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format '%s' did not end a file", f->name);
+	return 0;
+}
+
+/* Undone for good; if that fails too, the sweep at the next start does it. */
+static void drop_publication(struct sluice_publish *p)
+{
+	struct txn *t = NULL;
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (p->id == 0)
+		return;
+	rc = catalog_write(p->catalog, &t, &err);
+	if (rc == 0)
+		rc = catalog_publication_delete(t, p->id, &err);
+	if (rc == 0)
+		rc = txn_commit(&t, &err);
+	txn_end(&t);
+	if (rc != 0)
+		log_warn("sync", "an incomplete publication stays until the next start, ignoring: %s", err.msg);
+}
+
+static int tell(struct sluice_publish *p, struct task *t, json_t **result)
+{
+	struct buf href = BUF_INIT(0), prn = BUF_INIT(0);
+	struct txn *txn = NULL;
+	int rc = 0;
+
+	sync_publication_names(p->what->format, &p->uuid, &href, &prn);
+	if (href.failed != 0 || prn.failed != 0)
+		rc = err_set(&p->err, -ERR_NOMEM, "no memory for a name");
+	else if (task_created(t, prn.p, href.p) != 0)
+		rc = err_set(&p->err, -ERR_DB, "the publication cannot be recorded with its task");
+	if (rc == 0 && result != NULL) {
+		rc = catalog_read(p->catalog, &txn, &p->err);
+		if (rc == 0)
+			rc = sync_publication_json(txn, p->what->format, &p->uuid, result, &p->err);
+		txn_end(&txn);
+	}
+	buf_fini(&href);
+	buf_fini(&prn);
+	return rc;
+}
+
+int publish_version(struct task *t, const struct publish_what *what, json_t **result, struct err *err)
+{
+	struct sluice_publish *p = calloc(1, sizeof(*p));
+	bool complete = false;
+	int rc;
+
+	if (p == NULL)
+		return err_set(err, -ERR_NOMEM, "no memory for a publication");
+	p->what = what;
+	p->catalog = what->env->catalog;
+	rc = prepare(p);
+	if (rc == 0)
+		rc = run_format(p);
+	if (rc == 0)
+		rc = write_files(p, true);
+	complete = rc == 0;
+	if (rc == 0)
+		rc = tell(p, t, result);
+	if (!complete)
+		drop_publication(p);
+	if (rc != 0 && err != NULL)
+		*err = p->err;
+	if (p->writing)
+		p->count++; /* freed like the others */
+	forget_files(p);
+	hasher_free(&p->hasher);
+	facts_fini(&p->facts);
+	json_decref(p->extra);
+	free(p);
+	return rc;
+}
+
+/* ---- the task ---- */
+
+static int load(struct publish_what *what, const json_t *args, struct repository_row **repository, struct err *err)
+{
+	const json_t *version = json_object_get(args, "repository_version");
+	const char *uuid = json_string_value(json_array_get(version, 0));
+	const json_t *number = json_array_get(version, 1);
+	struct uuid u;
+	struct txn *t = NULL;
+	int rc;
+
+	if (uuid == NULL || uuid_parse(slice_str(uuid), &u) != 0 || !json_is_integer(number))
+		return err_set(err, -ERR_INVAL, "the task has no valid 'repository_version'");
+	rc = catalog_read(what->env->catalog, &t, err);
+	if (rc == 0)
+		rc = catalog_repository_by_uuid(t, &u, repository, err);
+	if (rc == 0)
+		rc = catalog_version_get(t, (*repository)->id, json_integer_value(number), &what->version, err);
+	txn_end(&t);
+	if (rc != 0)
+		return rc;
+	what->repository = *repository;
+	what->format = sync_format_of(what->env, (*repository)->type);
+	return what->format != NULL
+		       ? 0
+		       : err_set(err, -ERR_UNSUPPORTED, "no format '%s' is installed", (*repository)->type);
+}
+
+int publish_task(struct task *t, struct err *err)
+{
+	const json_t *args = task_args(t);
+	struct publish_what what = {
+		.env = task_env(t),
+		.fields = args,
+		.checkpoint = json_is_true(json_object_get(args, "checkpoint")),
+	};
+	struct repository_row *repository = NULL;
+	json_t *result = NULL;
+	int rc = load(&what, args, &repository, err);
+
+	if (rc == 0)
+		rc = publish_version(t, &what, &result, err);
+	if (rc == 0)
+		task_result(t, result);
+	repository_row_free(&repository);
+	return rc;
+}

@@ -1,0 +1,112 @@
+/* A sync in progress, as the files of this folder share it. One thread: the task's. */
+#ifndef SLUICE_SYNC_SYNC_PRIV_H
+#define SLUICE_SYNC_SYNC_PRIV_H
+
+#include "base/arena.h"
+#include "catalog/change.h"
+#include "catalog/remote.h"
+#include "catalog/repository.h"
+#include "sync/facts.h"
+#include "sync/sync.h"
+#include "sync/wire.h"
+
+#include <jansson.h>
+
+/* A metadata file that is to be published as upstream has it. Its bytes stay in staging until the publication is made, so
+ * that no clean-up can take them for unused. */
+struct kept {
+	struct kept *next;
+	char *name;
+	struct staging *st;
+	struct digests digests;
+	int64_t size;
+};
+#define KEPT_MAX 256 /* each holds a descriptor */
+void kept_free(struct kept **list);
+
+/* Declared units that are not written yet. */
+#define UNITS_MAX 1000                      /* what change_declare takes */
+#define UNITS_BYTES ((size_t)8 << 20)       /* written when they hold more */
+#define UNITS_BYTES_MAX ((size_t)128 << 20) /* one unit may be large (file lists), but not without end */
+struct units {
+	struct arena arena;
+	struct change_unit *unit; /* UNITS_MAX */
+	bool **undeferred;        /* of each unit: NULL, or which of its artifacts must be had now */
+	size_t count;
+};
+
+struct sluice_sync {
+	struct task *task;
+	const struct sync_env *env;
+	const struct sluice_format *format;
+	struct repository_row *repository;
+	struct remote_row *remote;
+	struct version_row latest; /* before this sync */
+	bool mirror;
+	bool optimize;
+	bool fail_missing; /* what upstream lacks fails the task */
+	bool may_skip;     /* nothing but upstream's metadata can make this sync do something */
+	bool unchanged;    /* the format said that there is nothing to do */
+
+	json_t *last;     /* what the last sync recorded: details.h */
+	json_t *metadata; /* what this one records, by URL */
+	struct facts facts;
+	struct wire wire;
+
+	struct change *change; /* begun by the first unit */
+	struct units units;
+	struct kept *kept;
+	size_t kept_count;
+
+	int64_t fetched, declared, downloaded, missing; /* for reports */
+	struct change_result result;
+	struct err err; /* why it failed: set by whoever noticed */
+};
+
+/* host.c */
+extern const struct sluice_sync_host sync_host;
+
+/* units.c: copying what the format declares, writing it in batches */
+int units_init(struct sluice_sync *s);
+void units_fini(struct sluice_sync *s);
+int units_add(struct sluice_sync *s, const struct sluice_unit *u);
+int units_flush(struct sluice_sync *s);
+int sync_begin_change(struct sluice_sync *s); /* unless it is begun */
+
+/* metadata.c */
+int metadata_fetch(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as,
+	int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out);
+
+/* download.c. `next` hands out what is wanted, at most max rows, which are the caller's afterwards; *count 0: no more. */
+typedef int wanted_fn(void *arg, struct change_missing *rows, size_t max, size_t *count, struct err *err);
+int download_all(struct sluice_sync *s, wanted_fn *next, void *arg);
+
+/* publish.c */
+struct publish_what {
+	const struct sync_env *env;
+	const struct sluice_format *format;
+	const struct repository_row *repository;
+	struct version_row version;
+	const json_t *fields; /* of the publication; what is absent has its default; NULL: none */
+	bool checkpoint;
+	bool mirror;            /* upstream's own metadata: */
+	const char *remote_url; /* where it came from, */
+	struct kept **kept;     /* and what the sync kept of it */
+};
+/* Makes the publication and reports it as created. *result (may be NULL): it as the API shows it. */
+int publish_version(struct task *t, const struct publish_what *what, json_t **result, struct err *err);
+/* The fields of a publication that the repository chooses (autopublish); a new reference. */
+json_t *publish_repository_fields(const struct sluice_format *f, const struct repository_row *r);
+
+/* names.c */
+int sync_created_version(struct task *t, const char *type, const struct uuid *repo, int64_t number,
+	const struct uuid *version, struct err *err);
+/* As the API shows them; new references. */
+int sync_version_json(struct txn *t, const struct sluice_format *f, const struct uuid *repo, int64_t number,
+	json_t **out, struct err *err);
+int sync_publication_json(
+	struct txn *t, const struct sluice_format *f, const struct uuid *publication, json_t **out, struct err *err);
+/* Of an href, a PRN, or a bare uuid. -ERR_INVAL. */
+int sync_uuid_of(const char *name, struct uuid *out, struct err *err);
+
+#endif
