@@ -30,6 +30,7 @@
 	X(server, max_headers, INT, "100", 10, 10000, "header fields of one request")                                    \
 	X(server, max_header_bytes, BYTES, "64k", 4096, 16777216, "all header fields of one request")                    \
 	X(server, max_body, BYTES, "16M", 1024, INT64_C(1) << 50, "largest request body that is held in memory")         \
+	X(server, plugins, LIST, "", 0, 0, "shared objects with further formats: absolute paths")                        \
 	X(content, path_prefix, STR, "/pulp/content/", 0, 0, "where content is served")                                  \
 	X(content, origin, STR, "", 0, 0, "scheme and host that clients use, for absolute URLs; empty: URLs are paths")  \
 	X(content, failure_cooldown, MSEC, "300s", 0, INT64_C(86400000) * 30, "how long a source that sent wrong bytes, or lacks an artifact, is left alone") \

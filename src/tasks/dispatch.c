@@ -36,9 +36,8 @@ int tasks_dispatch(
 	int64_t id;
 	int rc;
 
-	if (h == NULL)
-		return err_set(err, -ERR_UNSUPPORTED, "this program has no task '%s'", n->name);
-	wanted.immediate = h->immediate;
+	/* A name that is unknown here may be known to the process that will run it. */
+	wanted.immediate = h != NULL && h->immediate;
 	rc = catalog_write(c, &t, err);
 	if (rc == 0)
 		rc = catalog_task_create(t, &wanted, &id, &u, &started, err);

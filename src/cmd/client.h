@@ -1,0 +1,40 @@
+/* The CLI's side of the REST API: libcurl, basic auth, JSON. Blocking, one thread.
+ *
+ * Failures: -ERR_CONNECT no answer from the server; -ERR_DENIED it refused, the text is its own; -ERR_UPSTREAM a task
+ * failed; -ERR_NOTFOUND no such object; -ERR_INVAL what we were told makes no sense. */
+#ifndef SLUICE_CMD_CLIENT_H
+#define SLUICE_CMD_CLIENT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cmd/options.h"
+
+#include <jansson.h>
+
+struct client;
+struct progress;
+
+/* Finds the server and the login in options, environment and data directory; does not connect yet. */
+int client_open(const struct options *o, struct client **out, struct err *err);
+void client_close(struct client **pc);
+const char *client_url(const struct client *c); /* without trailing slash */
+
+/* `path` begins with '/'. `body` NULL: none. *out (if asked for) is a new reference, NULL for an empty answer. */
+int client_call(
+	struct client *c, const char *method, const char *path, const json_t *body, json_t **out, struct err *err);
+/* Polls until the task has ended. -ERR_UPSTREAM with its reason when it has not completed. */
+int client_wait(struct client *c, const char *task_href, struct progress *p, json_t **task, struct err *err);
+/* As client_call, and waits if the answer is a task. `created`: then the first created resource below `path` is
+ * read into *out; else *out is the task. */
+int client_do(struct client *c, const char *method, const char *path, const json_t *body, bool created, json_t **out,
+	struct err *err);
+
+/* The object of a collection by its name. -ERR_NOTFOUND. */
+int client_find(struct client *c, const char *collection, const char *name, json_t **out, struct err *err);
+/* All objects of a collection: a new array. */
+int client_list(struct client *c, const char *collection, json_t **out, struct err *err);
+
+/* What an error answer says, in one line. */
+int client_error_text(const json_t *body, struct buf *out);
+
+#endif

@@ -1,0 +1,247 @@
+/* sluice: one program, a command for each thing that it does. */
+#include "base/check.h"
+#include "base/fsutil.h"
+#include "cmd/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int cmd_version(const struct options *o);
+static int cmd_help(const struct options *o);
+
+#define CONNECT_OPTIONS (OPT_BIT(data) | OPT_BIT(server) | OPT_BIT(user) | OPT_BIT(password_file) | OPT_BIT(json))
+
+static const struct command commands[] = {
+	{
+		"serve",
+		"",
+		0,
+		0,
+		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen),
+		"run the server",
+		"Runs the server: content at /pulp/content/, the REST API at /pulp/api/v3/, metrics at /metrics.\n"
+		"Everything it keeps is in one directory, which is made if it is missing. Once it is ready it\n"
+		"prints the address where it listens. SIGTERM or Ctrl-C lets responses in progress end; a second\n"
+		"one does not.\n\n"
+		"The first start makes the user admin. Its password is SLUICE_ADMIN_PASSWORD; without that, a\n"
+		"random one is made and kept in client.json of the data directory, readable by you alone, where\n"
+		"the other commands find it.\n\n"
+		"Settings: `sluice config` prints them all, `sluice config --shipped` an example file.\n\n"
+		"Examples:\n"
+		"  sluice serve\n"
+		"  sluice serve --data /srv/mirror --listen 0.0.0.0:80,[::]:80\n"
+		"  SLUICE_ADMIN_PASSWORD=secret sluice serve --data /srv/mirror\n"
+		"  SLUICE_TASKS_WORKERS=4 sluice serve --config /etc/sluice/server.conf",
+		cmd_serve,
+	},
+	{
+		"mirror",
+		"NAME URL",
+		2,
+		2,
+		CONNECT_OPTIONS | OPT_BIT(policy) | OPT_BIT(mirror) | OPT_BIT(base_path),
+		"mirror a repository: make it, sync it, serve it",
+		"Makes a remote, a repository and a distribution called NAME, syncs, and prints the URL from which\n"
+		"clients fetch. URL is that of the repository's manifest; to one that ends with '/', PULP_MANIFEST\n"
+		"is added.\n\n"
+		"The command says what shall be: given again it changes what differs, and syncs what is new.\n"
+		"`sluice sync NAME` is enough for the latter.\n\n"
+		"Examples:\n"
+		"  sluice mirror docs https://example.org/files/\n"
+		"  sluice mirror docs https://example.org/files/PULP_MANIFEST --policy immediate\n"
+		"  sluice mirror docs https://example.org/files/ --mirror --base-path site/docs\n"
+		"  curl -O $(sluice mirror docs https://example.org/files/)README",
+		cmd_mirror,
+	},
+	{
+		"sync",
+		"NAME",
+		1,
+		1,
+		CONNECT_OPTIONS | OPT_BIT(mirror),
+		"bring a repository up to date",
+		"Reads the upstream of the repository NAME again, and waits until that is done. When there is\n"
+		"nothing new it costs upstream one request.\n\n"
+		"Examples:\n"
+		"  sluice sync docs\n"
+		"  sluice sync docs --json",
+		cmd_sync,
+	},
+	{
+		"status",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS,
+		"show whether the server is well and what it is doing",
+		"Shows what the server consists of, what is online, how full the disk is, and how many tasks wait,\n"
+		"run and have failed.\n\n"
+		"Examples:\n"
+		"  sluice status\n"
+		"  sluice status --server http://mirror.example.org --password-file ~/.sluice-password",
+		cmd_status,
+	},
+	{
+		"repo",
+		"list",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"list the repositories",
+		"Lists the repositories with their policy, latest version, number of units, and the URL from which\n"
+		"clients fetch.\n\n"
+		"Examples:\n"
+		"  sluice repo list\n"
+		"  sluice repo list --json | jq -r '.[].url'",
+		cmd_repo,
+	},
+	{
+		"config",
+		"",
+		0,
+		0,
+		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen) | OPT_BIT(shipped) | OPT_BIT(json),
+		"print the settings in force and where each comes from",
+		"Prints every setting with its value and origin: the default, a line of server.conf, the\n"
+		"environment (SLUICE_SECTION_KEY) or the command line. A wrong one is an error that names its place,\n"
+		"as it would be for `sluice serve`.\n\n"
+		"Examples:\n"
+		"  sluice config\n"
+		"  SLUICE_CONTENT_HOLDBACK=1M sluice config --config ./server.conf\n"
+		"  sluice config --shipped > /etc/sluice/server.conf",
+		cmd_config,
+	},
+	{
+		"version",
+		"",
+		0,
+		0,
+		0,
+		"print the version",
+		"Prints the version.",
+		cmd_version,
+	},
+	{
+		"help",
+		"[COMMAND]",
+		0,
+		1,
+		0,
+		"explain a command",
+		"Explains a command, or lists all.",
+		cmd_help,
+	},
+	{
+		"task-run",
+		"UUID",
+		1,
+		1,
+		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen),
+		NULL,
+		"Runs one task that a worker has claimed; the server starts it.",
+		cmd_task_run,
+	},
+};
+
+int commands_print(const struct buf *out, struct err *err)
+{
+	if (out->failed != 0)
+		return err_set(err, out->failed, "the output is too long");
+	return fs_write_all(STDOUT_FILENO, out->p, out->n, err);
+}
+
+int commands_add_json(struct buf *out, const json_t *j)
+{
+	char *text = json_dumps(j, JSON_INDENT(2));
+
+	if (text == NULL)
+		return out->failed = -ERR_NOMEM;
+	buf_addf(out, "%s\n", text);
+	free(text);
+	return out->failed;
+}
+
+int commands_fail(const char *name, int rc, const struct err *err)
+{
+	fprintf(stderr, "sluice %s: %s\n", name, err->msg[0] != '\0' ? err->msg : err_text(rc));
+	switch (rc) {
+	case -ERR_INVAL:
+	case -ERR_PARSE:
+		return EXIT_USAGE;
+	case -ERR_CONNECT:
+		return EXIT_NOSERVER;
+	case -ERR_DENIED:
+		return EXIT_REFUSED;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+static int print_or_fail(struct buf *out)
+{
+	struct err err = ERR_INIT;
+	int rc = commands_print(out, &err);
+
+	buf_fini(out);
+	return rc < 0 ? commands_fail("", rc, &err) : EXIT_OK;
+}
+
+static int cmd_version(const struct options *o)
+{
+	struct buf out = BUF_INIT(0);
+
+	buf_adds(&out, "sluice " SLUICE_VERSION "\n");
+	return print_or_fail(&out);
+}
+
+static int usage(const struct err *err)
+{
+	fprintf(stderr, "sluice: %s\nTry `sluice --help`.\n", err->msg);
+	return EXIT_USAGE;
+}
+
+static int cmd_help(const struct options *o)
+{
+	struct options wanted = {.operands = {o->operands[1]}, .operand_count = 1, .help = true};
+	const struct command *c = NULL;
+	struct buf out = BUF_INIT(0);
+	struct err err = ERR_INIT;
+
+	if (o->operand_count < 2) {
+		options_help_all(commands, ARRAY_LEN(commands), &out);
+		return print_or_fail(&out);
+	}
+	if (options_match(&wanted, commands, ARRAY_LEN(commands), &c, &err) < 0)
+		return usage(&err);
+	options_help(c, &out);
+	return print_or_fail(&out);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c = NULL;
+	struct buf out = BUF_INIT(0);
+	struct err err = ERR_INIT;
+	struct options o;
+
+	if (options_parse(argc, argv, &o, &err) < 0)
+		return usage(&err);
+	if (o.version)
+		return cmd_version(&o);
+	if (o.operand_count == 0) {
+		options_help_all(commands, ARRAY_LEN(commands), &out);
+		if (o.help)
+			return print_or_fail(&out);
+		fprintf(stderr, "%s", out.p != NULL ? out.p : "");
+		buf_fini(&out);
+		return EXIT_USAGE;
+	}
+	if (options_match(&o, commands, ARRAY_LEN(commands), &c, &err) < 0)
+		return usage(&err);
+	if (!o.help)
+		return c->run(&o);
+	options_help(c, &out);
+	return print_or_fail(&out);
+}

@@ -1,0 +1,141 @@
+/* `sluice mirror NAME URL`: remote, repository, sync and distribution in one go. It says what shall be: run again with other
+ * options, it changes what is there. */
+#include "base/check.h"
+#include "base/url.h"
+#include "catalog/remote.h"
+#include "cmd/client.h"
+#include "cmd/commands.h"
+#include "cmd/remote_ops.h"
+
+#include <stdio.h>
+
+#define MANIFEST "PULP_MANIFEST"
+
+struct mirror {
+	const struct options *o;
+	const char *name;
+	struct client *client;
+	json_t *remote, *repository, *distribution;
+	struct sync_done sync;
+};
+
+/* What can be known to be wrong before anything is made. */
+static int mirror_check(const struct options *o, struct err *err)
+{
+	struct slice policy = slice_str(o->policy), url = slice_trim(slice_str(o->operands[2]));
+	struct url parts;
+	enum policy p;
+
+	if (policy.p != NULL && policy_parse(policy, &p) < 0)
+		return err_set(err, -ERR_INVAL, "there is no policy '%s': immediate, on_demand or streamed", o->policy);
+	if (url_parse(url, &parts, err) < 0)
+		return err_wrap(err, "'%s'", o->operands[2]);
+	return 0;
+}
+
+/* Each step fills in what the next one needs. */
+static int mirror_remote(struct mirror *m, struct err *err)
+{
+	struct slice given = slice_trim(slice_str(m->o->operands[2]));
+	struct buf url = BUF_INIT(65536);
+	json_t *wanted;
+	int rc;
+
+	buf_add_slice(&url, given);
+	if (slice_ends(given, SLICE("/")))
+		buf_adds(&url, MANIFEST);
+	wanted = json_pack("{s:s, s:s, s:s}", "name", m->name, "url", url.p != NULL ? url.p : "", "policy",
+		m->o->policy != NULL ? m->o->policy : "on_demand");
+	rc = wanted != NULL ? ensure_object(m->client, REMOTES, wanted, &m->remote, err)
+			    : err_set(err, -ERR_INVAL, "name or URL are not UTF-8");
+	json_decref(wanted);
+	buf_fini(&url);
+	return rc;
+}
+
+static int mirror_repository(struct mirror *m, struct err *err)
+{
+	json_t *wanted = json_pack("{s:s, s:s, s:b}", "name", m->name, "remote", json_text_of(m->remote, "pulp_href"),
+		"autopublish", !m->o->mirror);
+	int rc = wanted != NULL ? ensure_object(m->client, REPOSITORIES, wanted, &m->repository, err)
+				: err_set(err, -ERR_NOMEM, "making the repository");
+
+	json_decref(wanted);
+	return rc;
+}
+
+static int mirror_sync(struct mirror *m, struct err *err)
+{
+	json_t *body = json_pack("{s:s, s:b}", "remote", json_text_of(m->remote, "pulp_href"), "mirror", m->o->mirror);
+	int rc = body != NULL ? sync_repository(m->client, m->repository, body, m->o->json, &m->sync, err)
+			      : err_set(err, -ERR_NOMEM, "syncing");
+
+	json_decref(body);
+	return rc;
+}
+
+static int mirror_distribution(struct mirror *m, struct err *err)
+{
+	json_t *wanted = json_pack("{s:s, s:s, s:s}", "name", m->name, "base_path",
+		m->o->base_path != NULL ? m->o->base_path : m->name, "repository",
+		json_text_of(m->repository, "pulp_href"));
+	int rc = wanted != NULL ? ensure_object(m->client, DISTRIBUTIONS, wanted, &m->distribution, err)
+				: err_set(err, -ERR_INVAL, "name or base path are not UTF-8");
+
+	json_decref(wanted);
+	return rc;
+}
+
+static int mirror_print(struct mirror *m, struct err *err)
+{
+	json_int_t number = json_integer_value(json_object_get(m->sync.version, "number"));
+	json_int_t present = version_units(m->sync.version, "present");
+	struct buf out = BUF_INIT(0), url = BUF_INIT(65536);
+	json_t *j;
+	int rc;
+
+	distribution_url(m->client, m->distribution, &url);
+	if (m->o->json) {
+		j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:I}", "name", m->name, "url",
+			url.p != NULL ? url.p : "", "remote", json_text_of(m->remote, "pulp_href"), "repository",
+			json_text_of(m->repository, "pulp_href"), "distribution",
+			json_text_of(m->distribution, "pulp_href"), "task", m->sync.task, "version", number, "changed",
+			m->sync.changed, "units", present);
+		commands_add_json(&out, j);
+		json_decref(j);
+	} else {
+		fprintf(stderr, "%s: %s version %lld, %lld units, policy %s; clients fetch from\n", m->name,
+			m->sync.changed ? "new" : "nothing new,", (long long)number, (long long)present,
+			json_text_of(m->remote, "policy"));
+		buf_addf(&out, "%s\n", url.p != NULL ? url.p : "");
+	}
+	rc = commands_print(&out, err);
+	buf_fini(&url);
+	buf_fini(&out);
+	return rc;
+}
+
+int cmd_mirror(const struct options *o)
+{
+	static int (*const steps[])(struct mirror * m, struct err * err) = {
+		mirror_remote,
+		mirror_repository,
+		mirror_sync,
+		mirror_distribution,
+		mirror_print,
+	};
+	struct mirror m = {.o = o, .name = o->operands[1]};
+	struct err err = ERR_INIT;
+	int rc = mirror_check(o, &err);
+
+	if (rc == 0)
+		rc = client_open(o, &m.client, &err);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(steps); i++)
+		rc = steps[i](&m, &err);
+	sync_done_fini(&m.sync);
+	json_decref(m.distribution);
+	json_decref(m.repository);
+	json_decref(m.remote);
+	client_close(&m.client);
+	return rc < 0 ? commands_fail("mirror", rc, &err) : EXIT_OK;
+}
