@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Do the includes point down only? A folder of src/ may include itself, the layers that its row of `layers` in meson.build
-names, include/sluice, and the system. Prints each include that does not, and exits 1."""
+"""Do the includes point down only? A folder of src/ may include itself, what its row of the table in docs/architecture.md
+names, include/sluice, and the system; and what it may include it must be linked with (`layers` in meson.build, which runs
+from the bottom up). Prints each include that may not be, and exits 1."""
 import pathlib
 import re
 import sys
@@ -12,12 +13,22 @@ PLUGIN = "sluice"  # include/sluice: the plugin interface, below everything
 TOP = "cmd"        # wires everything together
 
 
-def layers():
+def linked():
     text = (ROOT / "meson.build").read_text()
     block = re.search(r"^layers = \[\n(.*?)^\]", text, re.S | re.M).group(1)
     out = {}
     for name, below in re.findall(r"\['([^']+)', \[([^\]]*)\]", block):
         out[name] = re.findall(r"'([^']+)'", below)
+    return out
+
+
+def documented():
+    out = {}
+    for line in (ROOT / "docs" / "architecture.md").read_text("utf-8").splitlines():
+        m = re.match(r"\| `src/([^`]+)` \|.*\| ([^|]*) \|$", line)
+        if m:
+            words = set(re.findall(r"[a-z]+", m.group(2).replace("`include/sluice`", "")))
+            out[m.group(1).replace("/<name>", "")] = words
     return out
 
 
@@ -28,14 +39,21 @@ def layer_of(path, names):
 
 
 def main():
-    allowed = layers()
-    order = list(allowed)
-    bad = []
-    for name, below in allowed.items():
+    links, table = linked(), documented()
+    order = list(links) + [TOP]
+    links[TOP] = list(links)
+    bad, allowed = [], {}
+    for name, below in links.items():
+        row = table.get(name) or table.get(name.split("/")[0])
+        if row is None:
+            bad.append(f"docs/architecture.md: the table of folders has no row for src/{name}")
+            row = set()
+        allowed[name] = below if "all" in row else [b for b in below if b in row]
         for b in below:
             if b not in order or order.index(b) > order.index(name):
                 bad.append(f"meson.build: '{name}' is linked with '{b}', which does not lie below it")
-    allowed[TOP] = order
+        for b in row & set(order) - set(below):
+            bad.append(f"docs/architecture.md: src/{name} may include {b}, but meson.build does not link it")
     for path in sorted((ROOT / "src").rglob("*.[ch]")):
         rel = path.relative_to(ROOT / "src").as_posix()
         mine = layer_of(rel, allowed)

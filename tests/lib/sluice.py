@@ -13,6 +13,7 @@ import os
 import pathlib
 import queue
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -152,7 +153,7 @@ class Api(requests.Session):
 
 
 class Sluice:
-    def __init__(self, directory, env=None, args=(), start=True, data=None, listen="127.0.0.1:0"):
+    def __init__(self, directory, env=None, args=(), start=True, data=None, listen="127.0.0.1:0", nofile=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data) if data else self.directory / "data"
@@ -160,6 +161,7 @@ class Sluice:
         self.env = dict(env or {})
         self.args = list(args)
         self.listen = listen
+        self.nofile = nofile  # descriptor limit
         self.proc = None
         self.base = None
         self.port = None
@@ -186,7 +188,8 @@ class Sluice:
         log = open(self.log_path, "ab")
         self.proc = subprocess.Popen(
             [str(BINARY), "serve", "--data", str(self.data), "--listen", self.listen, *self.args],
-            env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+            env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+            preexec_fn=self._limit if self.nofile else None)
         log.close()
         lines = queue.Queue()
 
@@ -212,6 +215,9 @@ class Sluice:
             if m:
                 self.base, self.port = m.group(1), int(m.group(3))
                 return self
+
+    def _limit(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
 
     def _end(self):
         """Nothing of this server's session survives, whatever it did."""
