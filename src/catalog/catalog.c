@@ -11,6 +11,7 @@
 #include "catalog/migrate.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -41,6 +42,7 @@ struct catalog {
 	struct shm *shm;
 	struct lane readers, writer;
 	int64_t write_began_ns, write_ended_ns; /* of the last write; whoever has the writing connection */
+	atomic_int changes;
 };
 
 struct txn {
@@ -365,6 +367,11 @@ char *col_dup(struct db_stmt *s, int i, bool *failed)
 	z = slice_dup(db_col_text(s, i));
 	*failed |= z == NULL;
 	return z;
+}
+
+int catalog_count_changes(struct catalog *c, int by)
+{
+	return atomic_fetch_add(&c->changes, by) + by;
 }
 
 int expect_row(int64_t changes, const char *what, struct err *err)

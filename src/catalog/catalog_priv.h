@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/uuid.h"
+#include "catalog/catalog.h"
 #include "catalog/db.h"
 
 /* The columns of a set of digests, in the order of enum digest_alg; `t` is the table's alias with its dot. */
@@ -18,6 +19,10 @@ int64_t col_size(struct db_stmt *s, int i);
 void col_uuid(struct db_stmt *s, int i, struct uuid *out);
 /* malloc'ed, NULL for null; *failed is set when memory is out. */
 char *col_dup(struct db_stmt *s, int i, bool *failed);
+
+/* How many changes have rows in the temporary tables of the writing connection: whoever comes says +1, inside of a write
+ * transaction, and whoever goes -1. Returns how many there are now; whoever finds 0 inside of a write transaction may empty them. */
+int catalog_count_changes(struct catalog *c, int by);
 
 /* -ERR_NOTFOUND with "no <what>" when `changes` is 0. */
 int expect_row(int64_t changes, const char *what, struct err *err);

@@ -61,6 +61,11 @@ int catalog_publication_delete(struct txn *t, int64_t publication_id, struct err
 /* Those with complete = 0 that no task works on: at start. */
 int catalog_publication_sweep(struct txn *t, struct err *err);
 
+/* Before what a distribution points at is changed: what it served until now goes to its history. Changes service. */
+int catalog_distribution_supersede(struct txn *t, int64_t distribution_id, struct err *err);
+/* Its source was set to null: the history is forgotten. Changes service. */
+int catalog_distribution_forget(struct txn *t, int64_t distribution_id, struct err *err);
+
 /* Artifacts: does any content artifact or publication use it? Those of none, `older_than_us`, in id order; for orphan clean-up. */
 int catalog_artifact_orphans(struct txn *t, int64_t older_than_us, int64_t after_id, int64_t *ids, uint8_t (*sha256)[32], size_t max, size_t *count,
 	struct err *err);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "catalog/db.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int add_one(struct db *db, int64_t task_id, int ord, const char *resource, bool exclusive, struct err *err)
@@ -114,6 +115,22 @@ int task_lock_release(struct db *db, int64_t task_id, int64_t now_us, struct err
 		return rc;
 	while (rc >= 0 && (rc = db_step(s, err)) == 1)
 		rc = unblock_next(db, db_col_text(s, 0), db_col_i64(s, 1) != 0, task_id, now_us, err);
+	db_done(&s);
+	return rc;
+}
+
+int task_lock_is_running(struct db *db, const struct uuid *object, bool exclusive, struct err *err)
+{
+	char uuid[UUID_STR], pattern[UUID_STR + 2];
+	struct db_stmt *s;
+	int rc;
+
+	snprintf(pattern, sizeof(pattern), "%%:%s", uuid_str(object, uuid));
+	rc = db_first(db,
+		"SELECT 1 FROM task_lock l JOIN task t ON t.id = l.task_id WHERE l.exclusive >= $1 AND l.resource LIKE "
+		"$2 "
+		"AND t.state IN ('running', 'canceling') LIMIT 1",
+		&s, err, DB_I64(exclusive), DB_STR(pattern));
 	db_done(&s);
 	return rc;
 }

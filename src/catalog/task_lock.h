@@ -6,6 +6,7 @@
 #define SLUICE_CATALOG_TASK_LOCK_H
 
 #include "base/err.h"
+#include "base/uuid.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,5 +20,8 @@ int task_lock_add(
 int task_lock_is_free(struct db *db, int64_t task_id, struct err *err);
 /* Gives back what an ended task had, and sets unblocked_at of those that were waiting for nothing else. */
 int task_lock_release(struct db *db, int64_t task_id, int64_t now_us, struct err *err);
+
+/* 1 when a running task has reserved the object with this uuid (its PRN ends in it), exclusively or, without `exclusive`, in either way. */
+int task_lock_is_running(struct db *db, const struct uuid *object, bool exclusive, struct err *err);
 
 #endif

@@ -42,6 +42,7 @@ CREATE TABLE repository_version (
   added {int} NOT NULL DEFAULT 0, removed {int} NOT NULL DEFAULT 0, present {int} NOT NULL DEFAULT 0,
   UNIQUE (repository_id, number));
 CREATE INDEX repository_version_base ON repository_version(base_version_id);
+CREATE INDEX repository_version_making ON repository_version(repository_id) WHERE complete = 0;
 
 CREATE TABLE content (
   id {id}, uuid {blob} NOT NULL UNIQUE, type TEXT NOT NULL, natural_key TEXT NOT NULL, created {int} NOT NULL, updated {int} NOT NULL,
@@ -94,6 +95,7 @@ CREATE TABLE publication (
   complete {int} NOT NULL DEFAULT 0, pass_through {int} NOT NULL DEFAULT 1, checkpoint {int} NOT NULL DEFAULT 0,
   extra TEXT NOT NULL DEFAULT '{{}}');
 CREATE INDEX publication_version ON publication(repository_version_id);
+CREATE INDEX publication_making ON publication(id) WHERE complete = 0;
 
 CREATE TABLE published_artifact (
   publication_id {int} NOT NULL REFERENCES publication(id) ON DELETE CASCADE, relative_path {path} NOT NULL,

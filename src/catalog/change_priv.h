@@ -1,0 +1,41 @@
+/* The insides of a change, for change.c, declare.c and member.c. All functions are part of the caller's write transaction.
+ *
+ * In the version in the making a unit is present exactly when its row has no version_removed: no later version exists. */
+#ifndef SLUICE_CATALOG_CHANGE_PRIV_H
+#define SLUICE_CATALOG_CHANGE_PRIV_H
+
+#include "base/buf.h"
+#include "catalog/catalog_priv.h"
+#include "catalog/change.h"
+
+struct artifact_state;
+
+struct change {
+	struct catalog *c;
+	struct change_opts opts;
+	int64_t tag; /* of its rows in the temporary tables change_unit and change_artifact */
+	int64_t version_id, number, since, created_us;
+	struct uuid uuid;
+	/* A directory which, like all above it, is no unit's path: most units lie beside the one before. */
+	struct buf clean_dir;
+	struct artifact_state *states; /* declare.c: one for each artifact of the unit at hand */
+	size_t state_cap;
+};
+
+/* How a unit stands to the version in the making. */
+enum membership { MEMBER_ABSENT, MEMBER_PRESENT, MEMBER_REMOVED /* by this very version */ };
+int member_state(struct db *db, const struct change *ch, int64_t content_id, enum membership *out, struct err *err);
+/* Puts an absent or removed unit in, its paths with it. What has one of its paths goes (or -ERR_EXISTS, see change.h). */
+int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err);
+/* Takes it out; nothing happens when it is not present. */
+int member_remove(struct db *db, const struct change *ch, int64_t content_id, struct err *err);
+/* A unit that repositories have already got one more artifact. */
+int member_add_artifact(struct db *db, struct change *ch, int64_t content_id, int64_t ca_id, struct slice path,
+	bool present, struct err *err);
+/* Marks a unit as declared by this change. `partial`: it has remote artifacts of the remote that were not declared. */
+int member_declare(struct db *db, const struct change *ch, int64_t content_id, bool partial, struct err *err);
+
+/* Undoes up to `max` rows of a version in the making, then its own row. 1: done; 0: there is more; or negative. */
+int version_undo(struct db *db, int64_t repository_id, int64_t number, int64_t max, struct err *err);
+
+#endif

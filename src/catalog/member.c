@@ -1,0 +1,298 @@
+/* Which units a version in the making holds: rows of repository_content, and beside each the rows of repository_path of its artifacts. The
+ * rules about paths are here: one path, one unit; and no unit's path is a directory of another's. */
+#include "catalog/change_priv.h"
+
+#include "base/check.h"
+
+int member_state(struct db *db, const struct change *ch, int64_t content_id, enum membership *out, struct err *err)
+{
+	struct db_stmt *s;
+	int rc = db_first(db,
+		"SELECT version_removed FROM repository_content WHERE repository_id = $1 AND content_id = $2 "
+		"AND (version_removed IS NULL OR version_removed = $3)",
+		&s, err, DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
+
+	if (rc < 0)
+		return rc;
+	*out = rc == 0 ? MEMBER_ABSENT : db_col_null(s, 0) ? MEMBER_PRESENT : MEMBER_REMOVED;
+	db_done(&s);
+	return 0;
+}
+
+int member_declare(struct db *db, const struct change *ch, int64_t content_id, bool partial, struct err *err)
+{
+	return db_do(db,
+		"INSERT INTO change_unit (tag, content_id, partial) VALUES ($1, $2, $3) ON CONFLICT (tag, content_id) "
+		"DO NOTHING",
+		err, DB_I64(ch->tag), DB_I64(content_id), DB_I64(partial));
+}
+
+/* 1 when it was declared by this change. */
+static int is_declared(struct db *db, const struct change *ch, int64_t content_id, struct err *err)
+{
+	struct db_stmt *s;
+	int rc = db_first(db, "SELECT 1 FROM change_unit WHERE tag = $1 AND content_id = $2", &s, err, DB_I64(ch->tag),
+		DB_I64(content_id));
+
+	db_done(&s);
+	return rc;
+}
+
+#define PATHS_OF_UNIT                                                                          \
+	"repository_id = $1 AND relative_path IN (SELECT relative_path FROM content_artifact " \
+	"WHERE content_id = $2) AND content_artifact_id IN (SELECT id FROM content_artifact WHERE content_id = $2) "
+
+int member_remove(struct db *db, const struct change *ch, int64_t content_id, struct err *err)
+{
+	int64_t repository_id = ch->opts.repository_id;
+	int rc;
+
+	rc = db_do(db,
+		"DELETE FROM repository_path WHERE " PATHS_OF_UNIT "AND version_added = $3 AND version_removed IS NULL",
+		err, DB_I64(repository_id), DB_I64(content_id), DB_I64(ch->number));
+	if (rc == 0)
+		rc = db_do(db,
+			"DELETE FROM repository_content WHERE repository_id = $1 AND content_id = $2 AND version_added "
+			"= $3 "
+			"AND version_removed IS NULL",
+			err, DB_I64(repository_id), DB_I64(content_id), DB_I64(ch->number));
+	if (rc < 0 || db_changes(db) > 0)
+		return rc;
+	rc = db_do(db,
+		"UPDATE repository_path SET version_removed = $3 WHERE " PATHS_OF_UNIT "AND version_removed IS NULL",
+		err, DB_I64(repository_id), DB_I64(content_id), DB_I64(ch->number));
+	if (rc == 0)
+		rc = db_do(db,
+			"UPDATE repository_content SET version_removed = $3 WHERE repository_id = $1 AND content_id = "
+			"$2 "
+			"AND version_removed IS NULL",
+			err, DB_I64(repository_id), DB_I64(content_id), DB_I64(ch->number));
+	return rc;
+}
+
+/* --- paths --- */
+
+/* The unit at `s` (content, path) is where another one wants to be: it goes, or the change fails. */
+static int displace(struct db *db, const struct change *ch, struct db_stmt *s, struct slice path, struct err *err)
+{
+	int64_t other = db_col_i64(s, 0);
+	bool same = slice_eq(db_col_text(s, 1), path);
+	int rc = is_declared(db, ch, other, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1 && same)
+		return err_set(
+			err, -ERR_EXISTS, "[PLP0022] two units of one version have the path '%.*s'", SLICE_ARG(path));
+	if (same && ch->opts.keep_existing)
+		return err_set(err, -ERR_EXISTS, "[PLP0023] another unit of the repository has the path '%.*s'",
+			SLICE_ARG(path));
+	if (rc == 1 || (!same && !ch->opts.mirror)) {
+		struct slice p = db_col_text(s, 1);
+
+		return err_set(err, -ERR_EXISTS,
+			"[PLP0022] '%.*s' and '%.*s' cannot be in one version: one is a directory of the other",
+			SLICE_ARG(p), SLICE_ARG(path));
+	}
+	return member_remove(db, ch, other, err);
+}
+
+/* Whoever has exactly the path `at`. */
+static int clear_path(
+	struct db *db, const struct change *ch, int64_t content_id, struct slice at, struct slice path, struct err *err)
+{
+	bool same = slice_eq(at, path);
+	struct db_stmt *s;
+	int rc, gone;
+
+	do {
+		rc = db_first(db,
+			"SELECT ca.content_id, rp.relative_path FROM repository_path rp "
+			"JOIN content_artifact ca ON ca.id = rp.content_artifact_id WHERE rp.repository_id = $1 "
+			"AND rp.relative_path = $2 AND rp.version_removed IS NULL AND ca.content_id <> $3 LIMIT 1",
+			&s, err, DB_I64(ch->opts.repository_id), DB_TEXT(at), DB_I64(same ? content_id : 0));
+		gone = rc == 1 ? displace(db, ch, s, path, err) : 0;
+		db_done(&s);
+		rc = gone < 0 ? gone : rc;
+	} while (rc == 1);
+	return rc;
+}
+
+/* Whoever lies below `path`. */
+static int clear_below(struct db *db, const struct change *ch, struct slice path, struct err *err)
+{
+	struct buf from = BUF_INIT(0), to = BUF_INIT(0);
+	struct db_stmt *s;
+	int rc, gone;
+
+	buf_add_slice(&from, path);
+	buf_adds(&from, "/");
+	buf_add_slice(&to, path);
+	buf_adds(&to, "0"); /* the byte behind '/' */
+	do {
+		rc = from.failed < 0 || to.failed < 0 ? err_set(err, -ERR_NOMEM, "no memory for a path") : 0;
+		if (rc < 0)
+			break;
+		rc = db_first(db,
+			"SELECT ca.content_id, rp.relative_path FROM repository_path rp "
+			"JOIN content_artifact ca ON ca.id = rp.content_artifact_id WHERE rp.repository_id = $1 "
+			"AND rp.relative_path >= $2 AND rp.relative_path < $3 AND rp.version_removed IS NULL LIMIT 1",
+			&s, err, DB_I64(ch->opts.repository_id), DB_TEXT(buf_slice(&from)), DB_TEXT(buf_slice(&to)));
+		gone = rc == 1 ? displace(db, ch, s, path, err) : 0;
+		db_done(&s);
+		rc = gone < 0 ? gone : rc;
+	} while (rc == 1);
+	buf_fini(&from);
+	buf_fini(&to);
+	return rc;
+}
+
+/* Is `dir` the clean directory or above it? */
+static bool known_clean(const struct change *ch, struct slice dir)
+{
+	struct slice clean = buf_slice(&ch->clean_dir);
+
+	return clean.n > 0 && slice_starts(clean, dir) && (clean.n == dir.n || clean.p[dir.n] == '/');
+}
+
+static int clear_above(struct db *db, struct change *ch, int64_t content_id, struct slice path, struct err *err)
+{
+	struct slice dir = path;
+	ptrdiff_t slash;
+	int rc = 0;
+
+	while (rc == 0 && (slash = slice_rchr(dir, '/')) > 0) {
+		dir.n = (size_t)slash;
+		if (known_clean(ch, dir))
+			break;
+		rc = clear_path(db, ch, content_id, dir, path, err);
+	}
+	slash = slice_rchr(path, '/');
+	if (rc == 0 && slash > 0) {
+		buf_reset(&ch->clean_dir);
+		buf_add(&ch->clean_dir, path.p, (size_t)slash);
+		if (ch->clean_dir.failed < 0) /* it only saves look-ups */
+			buf_fini(&ch->clean_dir);
+	}
+	return rc;
+}
+
+static int make_room(struct db *db, struct change *ch, int64_t content_id, struct slice path, struct err *err)
+{
+	int rc = clear_path(db, ch, content_id, path, path, err);
+
+	if (rc == 0)
+		rc = clear_below(db, ch, path, err);
+	if (rc == 0)
+		rc = clear_above(db, ch, content_id, path, err);
+	if (known_clean(ch, path)) /* no longer */
+		buf_reset(&ch->clean_dir);
+	return rc;
+}
+
+static int add_path(
+	struct db *db, const struct change *ch, int64_t ca_id, struct slice path, enum membership was, struct err *err)
+{
+	if (was == MEMBER_REMOVED)
+		return db_do(db,
+			"UPDATE repository_path SET version_removed = NULL WHERE repository_id = $1 AND relative_path "
+			"= $2 "
+			"AND content_artifact_id = $3 AND version_removed = $4",
+			err, DB_I64(ch->opts.repository_id), DB_TEXT(path), DB_I64(ca_id), DB_I64(ch->number));
+	return db_do(db,
+		"INSERT INTO repository_path (repository_id, relative_path, version_added, content_artifact_id, "
+		"added_at) "
+		"VALUES ($1, $2, $3, $4, $5)",
+		err, DB_I64(ch->opts.repository_id), DB_TEXT(path), DB_I64(ch->number), DB_I64(ca_id),
+		DB_I64(ch->created_us));
+}
+
+int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err)
+{
+	struct db_stmt *s;
+	int rc;
+
+	BUG(was == MEMBER_PRESENT);
+	if (was == MEMBER_REMOVED)
+		rc = db_do(db,
+			"UPDATE repository_content SET version_removed = NULL WHERE repository_id = $1 AND content_id "
+			"= $2 "
+			"AND version_removed = $3",
+			err, DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
+	else
+		rc = db_do(db,
+			"INSERT INTO repository_content (repository_id, content_id, version_added) VALUES ($1, $2, $3)",
+			err, DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
+	if (rc == 0)
+		rc = db_rows(db,
+			"SELECT id, relative_path FROM content_artifact WHERE content_id = $1 ORDER BY relative_path",
+			&s, err, DB_I64(content_id));
+	if (rc < 0)
+		return rc;
+	while (rc >= 0 && (rc = db_step(s, err)) == 1) {
+		rc = make_room(db, ch, content_id, db_col_text(s, 1), err);
+		if (rc == 0)
+			rc = add_path(db, ch, db_col_i64(s, 0), db_col_text(s, 1), was, err);
+	}
+	db_done(&s);
+	return rc;
+}
+
+int member_add_artifact(struct db *db, struct change *ch, int64_t content_id, int64_t ca_id, struct slice path,
+	bool present, struct err *err)
+{
+	int rc = present ? make_room(db, ch, content_id, path, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	return db_do(db,
+		"INSERT INTO repository_path (repository_id, relative_path, version_added, version_removed, "
+		"content_artifact_id, "
+		"added_at) SELECT repository_id, $1, version_added, version_removed, $2, $3 FROM repository_content "
+		"WHERE content_id = $4",
+		err, DB_TEXT(path), DB_I64(ca_id), DB_I64(ch->created_us), DB_I64(content_id));
+}
+
+/* --- undoing --- */
+
+#define PATHS_OF_ROWS(which)                                                                                \
+	"(repository_id, relative_path, version_added, content_artifact_id) IN (SELECT rc.repository_id, "  \
+	"ca.relative_path, rc.version_added, ca.id FROM repository_content rc JOIN content_artifact ca ON " \
+	"ca.content_id = rc.content_id "                                                                    \
+	"WHERE (rc.repository_id, rc.content_id, rc.version_added) IN (" which "))"
+#define ADDED_ROWS                                                                                          \
+	"SELECT repository_id, content_id, version_added FROM repository_content WHERE repository_id = $1 " \
+	"AND version_added = $2 ORDER BY content_id LIMIT $3"
+#define REMOVED_ROWS                                                                                        \
+	"SELECT repository_id, content_id, version_added FROM repository_content WHERE repository_id = $1 " \
+	"AND version_removed = $2 ORDER BY content_id LIMIT $3"
+
+int version_undo(struct db *db, int64_t repository_id, int64_t number, int64_t max, struct err *err)
+{
+	int64_t undone = 0;
+	int rc;
+
+	rc = db_do(db, "DELETE FROM repository_path WHERE " PATHS_OF_ROWS(ADDED_ROWS), err, DB_I64(repository_id),
+		DB_I64(number), DB_I64(max));
+	if (rc == 0)
+		rc = db_do(db,
+			"DELETE FROM repository_content WHERE (repository_id, content_id, version_added) IN "
+			"(" ADDED_ROWS ")",
+			err, DB_I64(repository_id), DB_I64(number), DB_I64(max));
+	undone = db_changes(db);
+	if (rc == 0 && undone == 0) {
+		rc = db_do(db, "UPDATE repository_path SET version_removed = NULL WHERE " PATHS_OF_ROWS(REMOVED_ROWS),
+			err, DB_I64(repository_id), DB_I64(number), DB_I64(max));
+		if (rc == 0)
+			rc = db_do(db,
+				"UPDATE repository_content SET version_removed = NULL "
+				"WHERE (repository_id, content_id, version_added) IN (" REMOVED_ROWS ")",
+				err, DB_I64(repository_id), DB_I64(number), DB_I64(max));
+		undone = db_changes(db);
+	}
+	if (rc < 0 || undone > 0)
+		return rc;
+	rc = db_do(db, "DELETE FROM repository_version WHERE repository_id = $1 AND number = $2 AND complete = 0", err,
+		DB_I64(repository_id), DB_I64(number));
+	return rc < 0 ? rc : 1;
+}
