@@ -7,6 +7,7 @@
 #include "base/url.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -78,7 +79,7 @@ void conn_new(struct shard *s, int fd, const char *peer)
 	c->reap.fn = conn_reap;
 	c->wake.loop = s->loop;
 	c->wake.post.fn = conn_woken;
-	(void)strcpy(c->peer, peer); /* PEER_MAX, made by the caller in an array of that size */
+	(void)snprintf(c->peer, sizeof(c->peer), "%s", peer);
 	arena_init(&c->x.arena, ARENA_MAX);
 	c->next = s->conns;
 	if (s->conns != NULL)

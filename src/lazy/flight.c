@@ -65,7 +65,7 @@ static struct flight *flight_new(struct lazy *lz, const struct flight_want *want
 	f->magic = FLIGHT_MAGIC;
 	f->lz = lz;
 	f->id = atomic_fetch_add_explicit(&lz->next_id, 1, memory_order_relaxed);
-	(void)strcpy(f->key, key);
+	(void)snprintf(f->key, sizeof(f->key), "%s", key);
 	f->want = *want;
 	f->fd = -1;
 	f->retry_after_s = -1;
