@@ -1,0 +1,72 @@
+/* The REST API: Pulp 3's paths, fields and answers, made from tables. `api_handle` answers one request and may block;
+ * `api_http_handler` puts it behind the HTTP server: body and answer on the loop, the work on a pool thread. */
+#ifndef SLUICE_API_API_H
+#define SLUICE_API_API_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/pool.h"
+#include "base/settings.h"
+#include "catalog/catalog.h"
+#include "http/http.h"
+#include "sluice/format.h"
+#include "tasks/tasks.h"
+
+struct api;
+
+struct api_opts { /* all borrowed, for as long as the api lives */
+	const struct settings *settings;
+	struct catalog *catalog;
+	const struct task_registry *registry; /* of handlers that may run inside a request; others are queued by name */
+	const struct sluice_format *const *formats; /* NULL-terminated */
+	struct pool *pool; /* for api_http_handler; best one of its own: a request may wait for a database lock */
+	int (*usage)(void *arg, int64_t *total, int64_t *used,
+		int64_t *free_bytes); /* of the store; NULL: unknown. Blocking. */
+	void *usage_arg;
+};
+/* Makes the tables, and the domain's uuid in the catalog if it has none. */
+int api_new(const struct api_opts *opts, struct api **out, struct err *err);
+void api_free(struct api **pa);
+
+struct api_request { /* borrowed */
+	enum http_method method;
+	struct slice method_text;
+	struct slice path;  /* decoded */
+	struct slice query; /* as sent, without '?' */
+	struct slice authorization, content_type, correlation_id, host, forwarded_proto,
+		requested_with; /* fields; p == NULL: absent */
+	struct slice body;
+	const char *peer;
+	uint64_t id;
+};
+struct api_response {
+	int status;
+	const char *content_type; /* constant; NULL: no body */
+	struct buf body;
+	char correlation_id[UUID_STR];
+	char *location;           /* malloc'ed, or NULL */
+	const char *authenticate; /* WWW-Authenticate, constant, or NULL */
+	char allow[64];           /* "" or the methods of a 405 */
+	int retry_after_s;        /* 0: none */
+};
+void api_response_fini(struct api_response *res);
+
+/* Any thread that may block, many at once. Always fills *res (which the caller frees with api_response_fini). */
+void api_handle(struct api *api, const struct api_request *req, struct api_response *res);
+
+/* An http_handler; arg is the api. */
+void api_http_handler(struct http_x *x, const struct http_request *r, void *api);
+
+/* Handlers of the tasks that the API itself queues: general_create, ageneral_update, ageneral_delete, general_multi_delete,
+ * delete_version. For `cmd` to put into the registry. They work on the api of their process: task processes make one too,
+ * and bind it before they run a task. */
+extern const struct task_handler api_task_handlers[];
+extern const size_t api_task_handler_count;
+void api_tasks_bind(struct api *api); /* NULL: none */
+
+/* Makes the user `admin` with this password, or sets its password if that differs. */
+int api_user_ensure_admin(struct catalog *c, const char *password, struct err *err);
+/* -ERR_NOTFOUND: there is no user `admin` yet. */
+int api_user_has_admin(struct catalog *c, struct err *err);
+
+#endif

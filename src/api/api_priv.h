@@ -1,0 +1,377 @@
+/* What the files of src/api share: the tables that make a resource, and one request in progress.
+ *
+ * kind      what all formats have alike (remotes, repositories …): fields, filters, actions, and what may be done
+ * resource  a kind at a path: of one format (remotes/file/file), of the core (tasks), or the list of all types (remotes)
+ *
+ * Everything but a request is constant once api_new is done. A request belongs to the thread that handles it. */
+#ifndef SLUICE_API_PRIV_H
+#define SLUICE_API_PRIV_H
+
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/uuid.h"
+#include "catalog/query.h"
+
+#include <jansson.h>
+
+#define API_ROOT "/pulp/api/v3/"
+#define API_CORE_VERSION "3.117.0" /* pulpcore's that the API is compatible with */
+
+struct api_ctx;
+struct api_field;
+struct api_resource;
+struct api_auth;
+
+/* ---- fields ---- */
+
+enum api_type {
+	T_STRING,
+	T_INTEGER,
+	T_FLOAT,
+	T_BOOLEAN,
+	T_TIME,
+	T_CHOICE,  /* one of `choices` */
+	T_LABELS,  /* object of strings */
+	T_OBJECT,  /* any object */
+	T_JSON,    /* anything (read-only fields) */
+	T_STRINGS, /* list of strings */
+	T_HEADERS, /* list of objects with one string each */
+	T_REF,     /* href or PRN of an object of `kind`; its uuid in the view */
+};
+
+#define F_REQUIRED 0x01u
+#define F_NULLABLE 0x02u
+#define F_READ_ONLY 0x04u
+#define F_WRITE_ONLY 0x08u
+#define F_BLANK 0x10u /* the empty string is a value */
+#define F_EXTRA 0x20u /* the format's own: a member of the view's column `extra` */
+#define F_UNIQUE 0x40u
+#define F_VERBATIM 0x80u /* white space around it is kept */
+#define F_COMMON 0x100u  /* also in the list of all types */
+#define F_MINIMAL 0x200u /* also with minimal=true */
+#define F_OPTION 0x400u  /* of an action or a create: no column */
+#define F_SHOWN 0x800u   /* F_OPTION that `show` makes a value for */
+
+/* Checks a value that has the right type and may replace it. NULL, or what is wrong with it (constant or of the arena). */
+typedef const char *api_check(struct api_ctx *x, const struct api_field *f, json_t **value);
+/* Makes the value of a field from the row. A new reference; NULL: out of memory. */
+typedef json_t *api_show(struct api_ctx *x, const struct api_resource *r, const json_t *row);
+
+struct api_field {
+	const char *name;
+	enum api_type type;
+	unsigned flags;
+	const char *column;       /* of the view; NULL: named as the field */
+	const char *default_json; /* NULL: none */
+	const char *kind;         /* T_REF */
+	int64_t max_length;       /* T_STRING, characters; 0: any */
+	bool bounded;             /* numbers: */
+	int64_t min;
+	const char *const *choices; /* NULL-terminated */
+	api_check *check;
+	api_show *show;
+	const char *help;
+};
+
+static inline const char *api_field_column(const struct api_field *f)
+{
+	return f->column != NULL ? f->column : f->name;
+}
+
+/* ---- filters ---- */
+
+#define OP(name) (1u << QUERY_##name)
+#define OPS_EXACT OP(EQ)
+#define OPS_STRING                                                                                                    \
+	(OP(EQ) | OP(IEXACT) | OP(IN) | OP(CONTAINS) | OP(ICONTAINS) | OP(STARTSWITH) | OP(ISTARTSWITH) | OP(REGEX) | \
+		OP(IREGEX))
+#define OPS_TIME (OP(EQ) | OP(LT) | OP(LTE) | OP(GT) | OP(GTE) | OP(RANGE) | OP(ISNULL))
+#define OPS_NUMBER (OP(EQ) | OP(NE) | OP(LT) | OP(LTE) | OP(GT) | OP(GTE) | OP(RANGE) | OP(ISNULL))
+
+struct api_filter;
+/* Adds its term. -ERR_INVAL with a text for the client; x->filter_bare when the answer is the bare list. */
+typedef int api_filter_apply(struct api_ctx *x, const struct api_resource *r, struct query *q,
+	const struct api_filter *f, enum query_op op, struct slice value, struct err *err);
+
+struct api_filter {
+	const char *name;
+	unsigned ops;            /* OP() bits */
+	const char *column;      /* of the view, a condition of it, or what `apply` makes of it */
+	api_filter_apply *apply; /* NULL: compares the column */
+	const char *kind;        /* of what is referred to */
+	bool nullable;           /* "null" and "" are values */
+	const char *const *choices;
+	const char *help;
+};
+
+/* ---- actions, kinds, resources ---- */
+
+struct api_route {
+	const struct api_resource *resource;
+	const struct api_action *action;
+	struct slice parent; /* of a nested resource: the segment of '*' */
+	struct slice key;    /* p == NULL: the collection */
+};
+
+typedef void api_action_fn(struct api_ctx *x, const struct api_route *rt);
+
+struct api_action {
+	const char *name; /* the path's last segment */
+	enum http_method method;
+	bool on_object; /* <href>name/; else <collection>name/ */
+	api_action_fn *run;
+	const struct api_field *fields; /* of the body; NULL: none */
+	const char *help;
+};
+
+enum api_op { API_LIST = 1, API_READ = 2, API_CREATE = 4, API_UPDATE = 8, API_DELETE = 16 };
+enum api_how { API_NOW, API_TASK };
+
+/* What a task reserves. Strings of the arena. */
+struct api_locks {
+	const char **exclusive, **shared; /* NULL-terminated */
+	size_t exclusive_count, shared_count, exclusive_cap, shared_cap;
+};
+
+struct api_kind {
+	const char *name;  /* "remotes": first segment of its paths */
+	const char *model; /* "Remote": end of the model's name */
+	const char *view;
+	bool per_format; /* exists once for each format, and once as the list of all types (if in_generic) */
+	bool generic;
+	bool by_number;    /* objects are addressed by their number below a parent, else by uuid */
+	const char *below; /* nested: kind of the parent, whose column of this view is `parent_column` */
+	const char *parent_column;
+	const char *only_column, *only_value; /* rows of the view that count; NULL: all */
+	unsigned ops;
+	enum api_how create, destroy;
+	const struct api_field *fields;
+	const struct api_filter *filters;
+	const struct api_action *actions;
+	/* Fields in combination. `row`: as it is, NULL on create; `values`: what is to be written, by column, may be changed; `options`: F_OPTION values.
+	 * Adds to `problems`. Run again inside the task, without options then. */
+	int (*check)(struct api_ctx *x, const struct api_resource *r, const json_t *row, json_t *values,
+		json_t *options, json_t *problems, struct err *err);
+	int (*insert)(struct txn *t, const struct api_resource *r, json_t *values, int64_t *id, struct uuid *uuid,
+		struct err *err);
+	void (*create_by)(struct api_ctx *x, const struct api_resource *r, json_t *values, json_t *options);
+	void (*destroy_by)(struct api_ctx *x, const struct api_resource *r, const json_t *row);
+	void (*reserve)(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
+		const json_t *values, struct api_locks *l);
+};
+
+struct api_resource {
+	const struct api_kind *kind;
+	const struct view *view;
+	const struct sluice_format *format; /* NULL: of the core, or the list of all types */
+	bool all_types;
+	char *path;                      /* "remotes/file/file", "repositories/file/file/<star>/versions" */
+	char *type;                      /* "file.file", or NULL */
+	char *model;                     /* "FileRemote" */
+	char *prn;                       /* "file.fileremote" */
+	const struct api_field **fields; /* NULL-terminated: the kind's and the format's */
+	struct api_field *own;           /* the format's, converted */
+	unsigned ops;
+};
+
+/* A view of its own that is no resource: status/ and such. */
+struct api_page {
+	const char *path; /* "" is the root */
+	enum http_method method;
+	bool anonymous;
+	api_action_fn *run;
+	const struct api_field *fields;
+	const char *help;
+};
+
+struct api {
+	const struct settings *settings;
+	struct catalog *catalog;
+	const struct task_registry *registry;
+	const struct sluice_format *const *formats;
+	struct pool *pool;
+	int (*usage)(void *arg, int64_t *total, int64_t *used, int64_t *free_bytes);
+	void *usage_arg;
+	struct api_resource *resources;
+	size_t resource_count;
+	struct api_auth *auth;
+	char domain[UUID_STR];
+};
+
+extern const struct api_kind api_kinds_remote, api_kinds_repository, api_kinds_version, api_kinds_all_versions,
+	api_kinds_publication, api_kinds_distribution, api_kinds_content, api_kinds_artifact, api_kinds_task,
+	api_kinds_task_group, api_kinds_worker;
+extern const struct api_page api_pages[];
+extern const size_t api_page_count;
+
+/* ---- a request ---- */
+
+struct api_param {
+	struct slice name, value; /* decoded */
+};
+
+struct api_ctx {
+	struct api *api;
+	const struct api_request *req; /* NULL inside a task */
+	struct api_response *res;      /* likewise */
+	struct arena arena;
+	struct txn *txn;
+	int64_t user_id;
+	json_t *body; /* an object */
+	bool form;    /* the body's values are text */
+	struct api_param *params;
+	size_t param_count;
+	bool filter_bare;                          /* the next filter error is a bare list */
+	bool nomem;                                /* a text could not be made */
+	const struct api_resource *route_resource; /* what the request (or the task) is about */
+};
+
+void api_ctx_init(struct api_ctx *x, struct api *api);
+void api_ctx_fini(struct api_ctx *x);
+/* The request's read transaction, opened when first asked for. Negative: err is filled. */
+int api_txn(struct api_ctx *x, struct txn **out, struct err *err);
+/* Before anything that writes or dispatches. */
+void api_txn_end(struct api_ctx *x);
+
+/* Answers. Each once; json is taken over. */
+void api_reply(struct api_ctx *x, int status, json_t *json);
+void api_reply_detail(struct api_ctx *x, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void api_reply_bare(struct api_ctx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* 400 ["…"] */
+void api_reply_field(struct api_ctx *x, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4))); /* 400 {"f":["…"]} */
+void api_reply_location(struct api_ctx *x, const char *href);
+/* An error of ours: logged, 503 or 500. */
+void api_reply_err(struct api_ctx *x, int rc, struct err *err);
+void api_reply_html_404(struct api_ctx *x);
+void api_reply_no_object(struct api_ctx *x, const struct api_resource *r);
+
+/* ---- body.c ---- */
+/* Reads the body into x->body. False: answered. */
+bool api_body_read(struct api_ctx *x);
+/* Query parameters. -ERR_NOMEM. */
+int api_params_read(struct api_ctx *x, struct slice query, struct api_param **out, size_t *count);
+struct slice api_param_get(const struct api_ctx *x, const char *name); /* the last; p == NULL: absent */
+
+/* ---- fields.c ---- */
+enum api_mode { API_MODE_CREATE, API_MODE_PUT, API_MODE_PATCH };
+/* Checks x->body against the fields. values: by column, extra fields below "extra"; options: F_OPTION by name. Messages go to problems: field → list.
+ * `self_id`: the row that may have a unique value already, 0: none. */
+int api_fields_clean(struct api_ctx *x, const struct view *v, const struct api_field *const *fields, enum api_mode mode,
+	int64_t self_id, json_t *values, json_t *options, json_t *problems, struct err *err);
+/* The same for the fields of an action: all values go to options. False: answered. */
+bool api_options_read(struct api_ctx *x, const struct api_field *fields, json_t **options);
+void api_problem(json_t *problems, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+const char *api_text(struct api_ctx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool api_bool_parse(struct slice s, bool *out);
+extern api_check api_check_url, api_check_certificate, api_check_proxy_url, api_check_base_path, api_check_policy;
+const char *api_label_problem(struct api_ctx *x, struct slice key, const json_t *value);
+
+/* ---- ref.c: hrefs and PRNs ---- */
+struct api_ref {
+	const struct api_resource *resource; /* PRNs of versions: that of all versions */
+	bool has_uuid;
+	struct uuid uuid;
+	struct uuid parent; /* versions by href: the repository, and */
+	int64_t number;
+	bool is_type; /* only "/…/remotes/file/file/": any object of that type */
+};
+/* -ERR_INVAL: neither an href nor a PRN of anything. */
+int api_ref_parse(const struct api *api, struct slice text, struct api_ref *out);
+/* The row of an object. -ERR_NOTFOUND. */
+int api_ref_row(struct api_ctx *x, const struct api_ref *ref, json_t **row, struct err *err);
+/* Parses, and looks up an object of `kind`. -ERR_INVAL with the text for the client ("URI … not found for …"), or negative otherwise. */
+int api_ref_find(
+	struct api_ctx *x, const char *kind, struct slice text, struct api_ref *ref, json_t **row, struct err *err);
+const struct api_resource *api_resource_of(const struct api *api, const char *kind, const char *type);
+const struct api_resource *api_resource_by_path(const struct api *api, const char *path);
+/* New JSON strings. */
+char *api_href(struct api_ctx *x, const struct api_resource *r, const json_t *row);
+char *api_prn(struct api_ctx *x, const struct api_resource *r, const char *uuid);
+char *api_href_by(struct api_ctx *x, const char *kind, const char *type, const char *uuid);
+char *api_version_href(struct api_ctx *x, const char *type, const char *repository, int64_t number);
+/* Which fields of the row of a version or anything else; NULL when null. */
+const char *api_row_str(const json_t *row, const char *column);
+int64_t api_row_int(const json_t *row, const char *column);
+
+/* ---- show.c ---- */
+struct api_selection; /* fields=, exclude_fields=, minimal= */
+int api_selection_read(struct api_ctx *x, struct api_selection **out);
+/* A new object; NULL: out of memory. sel NULL: all fields. */
+json_t *api_show_row(
+	struct api_ctx *x, const struct api_resource *r, const json_t *row, const struct api_selection *sel);
+json_t *api_show_minimal(struct api_ctx *x, const struct api_resource *r, const json_t *row);
+/* The resource of a row: r itself, or that of the row's type when r lists all types. */
+const struct api_resource *api_resource_of_row(struct api_ctx *x, const struct api_resource *r, const json_t *row);
+
+extern api_show api_show_href, api_show_prn, api_show_null;
+#define API_COMMON_FIELDS                                                                                 \
+	{.name = "pulp_href",                                                                             \
+		.type = T_STRING,                                                                         \
+		.flags = F_READ_ONLY | F_COMMON | F_MINIMAL,                                              \
+		.show = api_show_href,                                                                    \
+		.help = "path of this object"},                                                           \
+		{.name = "prn",                                                                           \
+			.type = T_STRING,                                                                 \
+			.flags = F_READ_ONLY | F_COMMON | F_MINIMAL,                                      \
+			.show = api_show_prn,                                                             \
+			.help = "name of this object that holds on every server"},                        \
+		{.name = "pulp_created",                                                                  \
+			.type = T_TIME,                                                                   \
+			.flags = F_READ_ONLY | F_COMMON | F_MINIMAL,                                      \
+			.column = "created",                                                              \
+			.help = "when it was made"},                                                      \
+	{                                                                                                 \
+		.name = "pulp_last_updated", .type = T_TIME, .flags = F_READ_ONLY | F_COMMON | F_MINIMAL, \
+		.column = "updated", .help = "when it was changed last"                                   \
+	}
+
+/* ---- list.c ---- */
+void api_list(struct api_ctx *x, const struct api_route *rt);
+int api_filter_add(struct api_ctx *x, const struct api_resource *r, struct query *q, struct slice name,
+	struct slice value, struct err *err);
+/* expr.c: the parameter q */
+int api_expression_add(
+	struct api_ctx *x, const struct api_resource *r, struct query *q, struct slice text, struct err *err);
+/* labels.c */
+int api_label_select(struct query *q, const char *column, struct slice text, struct err *err);
+extern api_filter_apply api_filter_ref, api_filter_version, api_filter_label, api_filter_content, api_filter_condition;
+extern api_action_fn api_action_set_label, api_action_unset_label;
+extern const struct api_field api_set_label_fields[], api_unset_label_fields[];
+#define API_LABEL_ACTIONS                                                                                           \
+	{"set_label", HTTP_POST, true, api_action_set_label, api_set_label_fields, "sets one label"},               \
+	{                                                                                                           \
+		"unset_label", HTTP_POST, true, api_action_unset_label, api_unset_label_fields, "removes one label" \
+	}
+
+/* ---- crud.c ---- */
+/* The row that the route's key names. False: answered (404). */
+bool api_row_of_route(struct api_ctx *x, const struct api_route *rt, json_t **row);
+int api_row_find(struct api_ctx *x, const struct api_resource *r, struct slice parent, struct slice key, json_t **row,
+	struct err *err);
+void api_read(struct api_ctx *x, const struct api_route *rt);
+void api_create(struct api_ctx *x, const struct api_route *rt);
+void api_update(struct api_ctx *x, const struct api_route *rt, enum api_mode mode);
+void api_delete(struct api_ctx *x, const struct api_route *rt);
+int api_insert(
+	struct txn *t, const struct api_resource *r, json_t *values, int64_t *id, struct uuid *uuid, struct err *err);
+
+/* ---- dispatch.c ---- */
+void api_lock(struct api_ctx *x, struct api_locks *l, bool exclusive, const char *resource);
+/* Queues (or runs) a task and answers 202; args is taken over. */
+void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_locks *l);
+#define API_TASK_CREATE "pulpcore.app.tasks.base.general_create"
+#define API_TASK_UPDATE "pulpcore.app.tasks.base.ageneral_update"
+#define API_TASK_DELETE "pulpcore.app.tasks.base.ageneral_delete"
+#define API_TASK_MULTI_DELETE "pulpcore.app.tasks.base.general_multi_delete"
+#define API_TASK_DELETE_VERSION "pulpcore.app.tasks.repository.delete_version"
+#define API_TASK_MODIFY "pulpcore.app.tasks.repository.add_and_remove"
+#define API_TASK_ORPHANS "pulpcore.app.tasks.orphan.orphan_cleanup"
+#define API_TASK_RECLAIM "pulpcore.app.tasks.reclaim_space.reclaim_space"
+
+/* ---- auth.c ---- */
+int api_auth_new(struct api_auth **out, struct err *err);
+void api_auth_free(struct api_auth **pa);
+/* 0: x->user_id is set. Negative: answered. */
+int api_authenticate(struct api_ctx *x);
+
+#endif

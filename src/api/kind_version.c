@@ -1,0 +1,115 @@
+/* Repository versions: below their repository, and all of them in one list. */
+#include "api/api_priv.h"
+
+#include "base/check.h"
+
+static json_t *show_repository(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	return json_string(api_href_by(x, "repositories", api_row_str(row, "type"), api_row_str(row, "repository")));
+}
+
+static json_t *show_base(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	const char *repository = api_row_str(row, "base_repository");
+
+	if (repository == NULL)
+		return json_null();
+	return json_string(
+		api_version_href(x, api_row_str(row, "base_type"), repository, api_row_int(row, "base_number")));
+}
+
+/* {"file.file": {"count": n, "href": …}}, or {} for none. A format has one type of units. */
+static json_t *count_of(struct api_ctx *x, const json_t *row, const char *column, const char *filter)
+{
+	const struct api_resource *content = api_resource_of(x->api, "content", api_row_str(row, "type"));
+	int64_t n = api_row_int(row, column);
+
+	if (n == 0 || content == NULL)
+		return json_object();
+	return json_pack("{s:{s:I, s:s}}", content->format->content_type, "count", (json_int_t)n, "href",
+		api_text(x, API_ROOT "%s/?%s=%s", content->path, filter,
+			api_version_href(x, api_row_str(row, "type"), api_row_str(row, "repository"),
+				api_row_int(row, "number"))));
+}
+
+static json_t *show_summary(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	return json_pack("{s:o, s:o, s:o}", "added", count_of(x, row, "added", "repository_version_added"), "removed",
+		count_of(x, row, "removed", "repository_version_removed"), "present",
+		count_of(x, row, "present", "repository_version"));
+}
+
+static const struct api_field fields[] = {
+	API_COMMON_FIELDS,
+	{.name = "number", .type = T_INTEGER, .flags = F_READ_ONLY | F_COMMON, .help = "number within the repository"},
+	{.name = "repository",
+		.type = T_STRING,
+		.flags = F_READ_ONLY | F_COMMON,
+		.show = show_repository,
+		.help = "its repository"},
+	{.name = "base_version",
+		.type = T_STRING,
+		.flags = F_READ_ONLY | F_NULLABLE | F_COMMON,
+		.show = show_base,
+		.help = "version that it started from"},
+	{.name = "content_summary",
+		.type = T_JSON,
+		.flags = F_READ_ONLY | F_COMMON,
+		.show = show_summary,
+		.help = "how many units of each type were added, removed, are present"},
+	{.name = "vuln_report",
+		.type = T_STRING,
+		.flags = F_READ_ONLY | F_NULLABLE | F_COMMON,
+		.show = api_show_null,
+		.help = "vulnerability report"},
+	{.name = NULL},
+};
+
+static const struct api_filter filters[] = {
+	{"number", OPS_NUMBER, "number", .help = "number"},
+	{"content", OPS_EXACT | OP(IN), "content", .apply = api_filter_content, .kind = "content",
+		.help = "a unit that it holds"},
+	{.name = NULL},
+};
+
+static void destroy_by(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	const struct api_resource *repository = api_resource_of(x->api, "repositories", api_row_str(row, "type"));
+	struct api_locks locks = {0};
+
+	if (json_is_true(json_object_get(row, "served"))) {
+		api_reply_bare(x, "The repository version cannot be deleted because it (or its publication) is "
+				  "currently being used "
+				  "to distribute content.");
+		return;
+	}
+	api_lock(x, &locks, true, api_prn(x, repository, api_row_str(row, "repository")));
+	api_dispatch(x, API_TASK_DELETE_VERSION,
+		json_pack("{s:O, s:O}", "repository", json_object_get(row, "repository"), "number",
+			json_object_get(row, "number")),
+		&locks);
+}
+
+const struct api_kind api_kinds_version = {
+	.name = "repository_versions",
+	.model = "RepositoryVersion",
+	.view = "version",
+	.per_format = true,
+	.by_number = true,
+	.below = "repositories",
+	.parent_column = "repository",
+	.ops = API_LIST | API_READ | API_DELETE,
+	.destroy = API_TASK,
+	.fields = fields,
+	.filters = filters,
+	.destroy_by = destroy_by,
+};
+
+const struct api_kind api_kinds_all_versions = {
+	.name = "repository_versions",
+	.model = "RepositoryVersion",
+	.view = "version",
+	.ops = API_LIST,
+	.fields = fields,
+	.filters = filters,
+};
