@@ -305,7 +305,9 @@ static int task_failed(const json_t *task, struct err *err)
 
 	if (why[0] == '\0')
 		why = member(error, "reason");
-	return err_set(err, -ERR_UPSTREAM, "the task %s%s%s", member(task, "state"), why[0] != '\0' ? ": " : "", why);
+	return err_set(err, -ERR_UPSTREAM, "the task %s%s%s%s",
+		strcmp(member(task, "state"), "failed") == 0 ? "" : "was ", member(task, "state"),
+		why[0] != '\0' ? ": " : "", why);
 }
 
 int client_wait(struct client *c, const char *task_href, struct progress *p, json_t **out, struct err *err)

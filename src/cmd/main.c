@@ -1,12 +1,8 @@
 /* sluice: one program, a command for each thing that it does. */
 #include "base/check.h"
-#include "base/fsutil.h"
 #include "cmd/commands.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static int cmd_version(const struct options *o);
 static int cmd_help(const struct options *o);
@@ -144,40 +140,6 @@ static const struct command commands[] = {
 		cmd_task_run,
 	},
 };
-
-int commands_print(const struct buf *out, struct err *err)
-{
-	if (out->failed != 0)
-		return err_set(err, out->failed, "the output is too long");
-	return fs_write_all(STDOUT_FILENO, out->p, out->n, err);
-}
-
-int commands_add_json(struct buf *out, const json_t *j)
-{
-	char *text = json_dumps(j, JSON_INDENT(2));
-
-	if (text == NULL)
-		return out->failed = -ERR_NOMEM;
-	buf_addf(out, "%s\n", text);
-	free(text);
-	return out->failed;
-}
-
-int commands_fail(const char *name, int rc, const struct err *err)
-{
-	fprintf(stderr, "sluice %s: %s\n", name, err->msg[0] != '\0' ? err->msg : err_text(rc));
-	switch (rc) {
-	case -ERR_INVAL:
-	case -ERR_PARSE:
-		return EXIT_USAGE;
-	case -ERR_CONNECT:
-		return EXIT_NOSERVER;
-	case -ERR_DENIED:
-		return EXIT_REFUSED;
-	default:
-		return EXIT_FAILED;
-	}
-}
 
 static int print_or_fail(struct buf *out)
 {
