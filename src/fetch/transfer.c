@@ -354,6 +354,8 @@ static CURLcode set_general(struct transfer *t, int64_t total_ms)
 	SET(CURLOPT_HEADERDATA, (void *)t);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, (void *)t);
+	SET(CURLOPT_OPENSOCKETFUNCTION, upstream_open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, (void *)t->fetch->upstream);
 	SET(CURLOPT_PREREQFUNCTION, on_connected);
 	SET(CURLOPT_PREREQDATA, (void *)t);
 	return rc;

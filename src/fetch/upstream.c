@@ -9,8 +9,11 @@
 #include "base/log.h"
 #include "fetch/transfer.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define UPSTREAM_MAGIC 0x75707374u /* "upst" */
 
@@ -34,6 +37,7 @@
 struct watch {
 	struct loop_io io;
 	struct upstream *upstream;
+	struct link place; /* in upstream->watches */
 };
 
 /* ---- settings ---- */
@@ -102,6 +106,7 @@ static int upstream_new(struct fetch_ctx *c, const struct fetch_remote *r, struc
 	u->magic = UPSTREAM_MAGIC;
 	u->ctx = c;
 	u->timer.fn = upstream_timer;
+	link_init(&u->watches);
 	rc = origin_headers_parse(r->headers_json, &u->headers, err);
 	if (rc == 0 && u->headers.user_agent != NULL &&
 		asprintf(&u->user_agent, "%s %s", c->user_agent, u->headers.user_agent) < 0) {
@@ -237,6 +242,7 @@ static int watch_socket(struct upstream *u, curl_socket_t fd, struct watch *w, u
 		free(w);
 		return -1;
 	}
+	link_add(&u->watches, &w->place);
 	curl_multi_assign(u->multi, fd, w);
 	return 0;
 }
@@ -251,6 +257,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
 	if (what == CURL_POLL_REMOVE) {
 		if (w != NULL) {
 			loop_io_del(u->ctx->loop, &w->io);
+			link_del(&w->place);
 			free(w);
 		}
 		return 0;
@@ -260,6 +267,32 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		events |= EPOLLOUT;
 	return watch_socket(u, fd, w, events);
+}
+
+static bool is_watched(const struct upstream *u, int fd)
+{
+	for (const struct link *l = u->watches.next; l != &u->watches; l = l->next)
+		if (container_of(l, struct watch, place)->io.fd == fd)
+			return true;
+	return false;
+}
+
+/* libcurl 7.88 closes the socket of a connect that failed before it takes back its interest in it, and knows sockets by
+ * their number: one that gets the number anew, for the next address of the host, would never be watched. So it gets
+ * another number. */
+curl_socket_t upstream_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
+{
+	struct upstream *u = arg;
+	int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+
+	(void)purpose;
+	while (fd >= 0 && is_watched(u, fd)) {
+		int other = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+
+		close(fd);
+		fd = other;
+	}
+	return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg)

@@ -18,6 +18,7 @@ struct upstream {
 	char *user_agent; /* for the origin: ours and the remote's */
 	CURLM *multi;     /* NULL before the first request over HTTP */
 	struct loop_timer timer;
+	struct link watches; /* sockets that libcurl waits for */
 	bool broken; /* libcurl refuses: no new requests here */
 	int refs;    /* fetches */
 	int64_t idle_since_ns;
@@ -33,5 +34,7 @@ void upstream_free(struct upstream *u);
 /* Runs the request; its CURLOPT_PRIVATE is the transfer that transfer_completed() gets. Not from inside a call-back. */
 int upstream_add(struct upstream *u, CURL *easy, struct err *err);
 void upstream_remove(struct upstream *u, CURL *easy);
+/* CURLOPT_OPENSOCKETFUNCTION; its data is the upstream. */
+curl_socket_t upstream_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr);
 
 #endif

@@ -106,6 +106,15 @@ void peer_reset(struct peer_conn *c)
 	peer_close(c);
 }
 
+void peer_hang(struct peer_conn *c)
+{
+	char byte;
+
+	while (!c->ended && conn_read(c, &byte, 1) > 0)
+		;
+	peer_close(c);
+}
+
 void peer_wait(struct peer_conn *c, int gate)
 {
 	pthread_mutex_lock(&c->peer->lock);

@@ -42,6 +42,7 @@ void peer_send(struct peer_conn *c, const char *fmt, ...) __attribute__((format(
 void peer_write(struct peer_conn *c, const void *p, size_t n);
 void peer_close(struct peer_conn *c); /* in order */
 void peer_reset(struct peer_conn *c); /* with RST */
+void peer_hang(struct peer_conn *c);  /* says no more, and waits until the client closes */
 /* Gates 0 to 31: waits until the test opens it, or the peer ends. */
 void peer_wait(struct peer_conn *c, int gate);
 void peer_open(struct peer *p, int gate);

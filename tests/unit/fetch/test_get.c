@@ -63,7 +63,7 @@ static void serve(struct peer_conn *c, const struct peer_req *req, void *arg)
 		peer_send(c, "HTTP/1.1 404 Not Found\r\n\r\n");
 		for (int i = 0; i < 64; i++)
 			peer_write(c, sorry, sizeof(sorry));
-		peer_wait(c, 31); /* never ends */
+		peer_hang(c);
 	} else if (strcmp(t, "/304") == 0) {
 		peer_send(c, "HTTP/1.1 304 Not Modified\r\nETag: %s\r\n\r\n", peer_header(req, "If-None-Match"));
 	} else if (strcmp(t, "/range") == 0) {
