@@ -113,7 +113,7 @@ int api_filter_version(struct api_ctx *x, const struct api_resource *r, struct q
 	struct slice values[3], text;
 	const char *repository;
 	json_t *row = NULL;
-	int64_t number;
+	int64_t number = 0;
 	int rc;
 
 	if (f->nullable && (value.n == 0 || slice_eq(value, SLICE("null"))))

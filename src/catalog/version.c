@@ -113,7 +113,7 @@ struct span {
 
 static int read_span(int rc, struct db_stmt **s, struct span *out)
 {
-	if (rc == 1)
+	if (rc > 0)
 		*out = (struct span){db_col_i64(*s, 0), db_col_i64(*s, 1), db_col_i64(*s, 2)};
 	db_done(s);
 	return rc;
@@ -280,23 +280,23 @@ static int undo_leftovers(struct db *db, int64_t repository_id, struct err *err)
 static int delete_version(struct txn *t, const struct version_row *v, struct err *err)
 {
 	struct db *db = txn_db(t);
-	struct span self, next;
+	struct span self = {0}, next = {0};
 	struct db_stmt *s;
 	int rc = undo_leftovers(db, v->repository_id, err);
 
-	if (rc == 0)
-		rc = read_span(db_first(db, "SELECT repository_id, since, number FROM repository_version WHERE id = $1",
-				       &s, err, DB_I64(v->id)),
-			&s, &self);
+	if (rc < 0)
+		return rc;
+	rc = db_first(db, "SELECT repository_id, since, number FROM repository_version WHERE id = $1", &s, err,
+		DB_I64(v->id));
+	if (read_span(rc, &s, &self) <= 0)
+		return rc < 0 ? rc : err_set(err, -ERR_NOTFOUND, "no such repository version");
+	rc = db_first(db,
+		"SELECT repository_id, since, number FROM repository_version WHERE repository_id = $1 AND number > $2 "
+		"ORDER BY number LIMIT 1",
+		&s, err, DB_I64(v->repository_id), DB_I64(v->number));
+	rc = read_span(rc, &s, &next);
 	if (rc >= 0)
-		rc = read_span(
-			db_first(db,
-				"SELECT repository_id, since, number FROM repository_version WHERE repository_id = $1 "
-				"AND number > $2 ORDER BY number LIMIT 1",
-				&s, err, DB_I64(v->repository_id), DB_I64(v->number)),
-			&s, &next);
-	if (rc >= 0)
-		rc = rc == 1 ? squash_into(db, v, &self, &next, err) : take_back(db, &self, err);
+		rc = rc > 0 ? squash_into(db, v, &self, &next, err) : take_back(db, &self, err);
 	if (rc == 0)
 		rc = db_do(db, "DELETE FROM repository_version WHERE id = $1", err, DB_I64(v->id));
 	txn_changes_service(t);

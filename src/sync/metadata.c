@@ -194,7 +194,7 @@ static void fill(struct sluice_fetched *out, const struct transfer *x, const cha
 	*out = (struct sluice_fetched){.status = x->status, .size = x->off};
 	memcpy(out->etag, x->etag, sizeof(out->etag));
 	memcpy(out->last_modified, x->last_modified, sizeof(out->last_modified));
-	(void)snprintf(out->sha256, sizeof(out->sha256), "%s", sha256);
+	(void)snprintf(out->sha256, sizeof(out->sha256), "%.64s", sha256);
 }
 
 /* A body has come. */
