@@ -21,6 +21,8 @@
 static void change_free(struct change *ch)
 {
 	buf_fini(&ch->clean_dir);
+	buf_fini(&ch->below_from);
+	buf_fini(&ch->below_to);
 	free(ch->states);
 	free(ch);
 }
@@ -164,7 +166,6 @@ int change_begin(struct catalog *c, const struct change_opts *opts, struct chang
 	ch->c = c;
 	ch->opts = *opts;
 	ch->tag = atomic_fetch_add(&last_tag, 1) + 1;
-	ch->clean_dir.max = 1 << 20;
 	rc = catalog_write(c, &t, err);
 	if (rc < 0)
 		goto out;

@@ -18,6 +18,7 @@ struct change {
 	struct uuid uuid;
 	/* A directory which, like all above it, is no unit's path: most units lie beside the one before. */
 	struct buf clean_dir;
+	struct buf below_from, below_to; /* member.c: scratch */
 	struct artifact_state *states; /* declare.c: one for each artifact of the unit at hand */
 	size_t state_cap;
 };
@@ -27,6 +28,8 @@ enum membership { MEMBER_ABSENT, MEMBER_PRESENT, MEMBER_REMOVED /* by this very 
 int member_state(struct db *db, const struct change *ch, int64_t content_id, enum membership *out, struct err *err);
 /* Puts an absent or removed unit in, its paths with it. What has one of its paths goes (or -ERR_EXISTS, see change.h). */
 int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err);
+/* The same for one whose rows were just made: its artifacts are those of `u`. */
+int member_add_new(struct db *db, struct change *ch, const struct change_unit *u, struct err *err);
 /* Takes it out; nothing happens when it is not present. */
 int member_remove(struct db *db, const struct change *ch, int64_t content_id, struct err *err);
 /* A unit that repositories have already got one more artifact. */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,13 +370,22 @@ static void sq_close(struct db *db)
 	free(d);
 }
 
+/* Counting what it allocates takes a lock for each piece, and nobody asks. */
+static void configure(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS,
+		0); /* refused when somebody else has opened a database before: it only costs time */
+}
+
 static int sq_open(const struct db_open_opts *o, struct db **out, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sqlite_db *d = calloc(1, sizeof(*d));
 	int rc;
 
 	if (d == NULL)
 		return err_set(err, -ERR_NOMEM, "no memory for a database connection");
+	pthread_once(&once, configure);
 	d->base.ops = &db_sqlite_ops;
 	d->busy_timeout_ms = o->busy_timeout_ms;
 	rc = o->create ? make_file(o->place, err) : 0;

@@ -127,8 +127,6 @@ static int look_up(
 
 	if (rc < 0)
 		return rc;
-	*was = MEMBER_ABSENT;
-	*partial = false;
 	u->content_id = 0;
 	u->is_new = true;
 	for (size_t i = 0; i < u->artifact_count; i++) {
@@ -244,8 +242,8 @@ static int set_artifacts(struct db *db, struct change *ch, struct change_unit *u
 static int declare_unit(struct txn *t, struct change *ch, struct change_unit *u, int64_t *last_created, struct err *err)
 {
 	struct db *db = txn_db(t);
-	enum membership was;
-	bool partial;
+	enum membership was = MEMBER_ABSENT;
+	bool partial = false;
 	int rc = check_unit(u, err);
 
 	if (rc == 0)
@@ -265,9 +263,9 @@ static int declare_unit(struct txn *t, struct change *ch, struct change_unit *u,
 		rc = member_declare(db, ch, u->content_id, partial, err);
 	if (rc == 0)
 		rc = set_artifacts(db, ch, u, was, err);
-	if (rc == 0 && was != MEMBER_PRESENT)
-		rc = member_add(db, ch, u->content_id, was, err);
-	return rc;
+	if (rc < 0 || was == MEMBER_PRESENT)
+		return rc;
+	return u->is_new ? member_add_new(db, ch, u, err) : member_add(db, ch, u->content_id, was, err);
 }
 
 int change_declare(struct change *ch, struct change_unit *units, size_t count, struct err *err)

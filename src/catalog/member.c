@@ -97,11 +97,9 @@ static int displace(struct db *db, const struct change *ch, struct db_stmt *s, s
 	return member_remove(db, ch, other, err);
 }
 
-/* Whoever has exactly the path `at`. */
-static int clear_path(
-	struct db *db, const struct change *ch, int64_t content_id, struct slice at, struct slice path, struct err *err)
+/* Whoever has a directory of `path` as its path. */
+static int clear_dir(struct db *db, const struct change *ch, struct slice dir, struct slice path, struct err *err)
 {
-	bool same = slice_eq(at, path);
 	struct db_stmt *s;
 	int rc, gone;
 
@@ -109,8 +107,8 @@ static int clear_path(
 		rc = db_first(db,
 			"SELECT ca.content_id, rp.relative_path FROM repository_path rp "
 			"JOIN content_artifact ca ON ca.id = rp.content_artifact_id WHERE rp.repository_id = $1 "
-			"AND rp.relative_path = $2 AND rp.version_removed IS NULL AND ca.content_id <> $3 LIMIT 1",
-			&s, err, DB_I64(ch->opts.repository_id), DB_TEXT(at), DB_I64(same ? content_id : 0));
+			"AND rp.relative_path = $2 AND rp.version_removed IS NULL LIMIT 1",
+			&s, err, DB_I64(ch->opts.repository_id), DB_TEXT(dir));
 		gone = rc == 1 ? displace(db, ch, s, path, err) : 0;
 		db_done(&s);
 		rc = gone < 0 ? gone : rc;
@@ -118,32 +116,34 @@ static int clear_path(
 	return rc;
 }
 
-/* Whoever lies below `path`. */
-static int clear_below(struct db *db, const struct change *ch, struct slice path, struct err *err)
+/* Whoever has the same path, or lies below it as if it were a directory. */
+static int clear_path(struct db *db, struct change *ch, int64_t content_id, struct slice path, struct err *err)
 {
-	struct buf from = BUF_INIT(0), to = BUF_INIT(0);
 	struct db_stmt *s;
 	int rc, gone;
 
-	buf_add_slice(&from, path);
-	buf_adds(&from, "/");
-	buf_add_slice(&to, path);
-	buf_adds(&to, "0"); /* the byte behind '/' */
+	buf_reset(&ch->below_from);
+	buf_reset(&ch->below_to);
+	buf_add_slice(&ch->below_from, path);
+	buf_adds(&ch->below_from, "/");
+	buf_add_slice(&ch->below_to, path);
+	buf_adds(&ch->below_to, "0"); /* the byte behind '/' */
+	if (ch->below_from.failed < 0 || ch->below_to.failed < 0)
+		return err_set(err, -ERR_NOMEM, "no memory for a path");
 	do {
-		rc = from.failed < 0 || to.failed < 0 ? err_set(err, -ERR_NOMEM, "no memory for a path") : 0;
-		if (rc < 0)
-			break;
 		rc = db_first(db,
 			"SELECT ca.content_id, rp.relative_path FROM repository_path rp "
 			"JOIN content_artifact ca ON ca.id = rp.content_artifact_id WHERE rp.repository_id = $1 "
-			"AND rp.relative_path >= $2 AND rp.relative_path < $3 AND rp.version_removed IS NULL LIMIT 1",
-			&s, err, DB_I64(ch->opts.repository_id), DB_TEXT(buf_slice(&from)), DB_TEXT(buf_slice(&to)));
+			"AND rp.relative_path = $2 AND rp.version_removed IS NULL AND ca.content_id <> $3 "
+			"UNION ALL SELECT ca.content_id, rp.relative_path FROM repository_path rp "
+			"JOIN content_artifact ca ON ca.id = rp.content_artifact_id WHERE rp.repository_id = $1 "
+			"AND rp.relative_path >= $4 AND rp.relative_path < $5 AND rp.version_removed IS NULL LIMIT 1",
+			&s, err, DB_I64(ch->opts.repository_id), DB_TEXT(path), DB_I64(content_id),
+			DB_TEXT(buf_slice(&ch->below_from)), DB_TEXT(buf_slice(&ch->below_to)));
 		gone = rc == 1 ? displace(db, ch, s, path, err) : 0;
 		db_done(&s);
 		rc = gone < 0 ? gone : rc;
 	} while (rc == 1);
-	buf_fini(&from);
-	buf_fini(&to);
 	return rc;
 }
 
@@ -155,7 +155,7 @@ static bool known_clean(const struct change *ch, struct slice dir)
 	return clean.n > 0 && slice_starts(clean, dir) && (clean.n == dir.n || clean.p[dir.n] == '/');
 }
 
-static int clear_above(struct db *db, struct change *ch, int64_t content_id, struct slice path, struct err *err)
+static int clear_above(struct db *db, struct change *ch, struct slice path, struct err *err)
 {
 	struct slice dir = path;
 	ptrdiff_t slash;
@@ -165,7 +165,7 @@ static int clear_above(struct db *db, struct change *ch, int64_t content_id, str
 		dir.n = (size_t)slash;
 		if (known_clean(ch, dir))
 			break;
-		rc = clear_path(db, ch, content_id, dir, path, err);
+		rc = clear_dir(db, ch, dir, path, err);
 	}
 	slash = slice_rchr(path, '/');
 	if (rc == 0 && slash > 0) {
@@ -179,12 +179,10 @@ static int clear_above(struct db *db, struct change *ch, int64_t content_id, str
 
 static int make_room(struct db *db, struct change *ch, int64_t content_id, struct slice path, struct err *err)
 {
-	int rc = clear_path(db, ch, content_id, path, path, err);
+	int rc = clear_path(db, ch, content_id, path, err);
 
 	if (rc == 0)
-		rc = clear_below(db, ch, path, err);
-	if (rc == 0)
-		rc = clear_above(db, ch, content_id, path, err);
+		rc = clear_above(db, ch, path, err);
 	if (known_clean(ch, path)) /* no longer */
 		buf_reset(&ch->clean_dir);
 	return rc;
@@ -207,26 +205,21 @@ static int add_path(
 		DB_I64(ch->created_us));
 }
 
-int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err)
+static int member_insert(struct db *db, const struct change *ch, int64_t content_id, struct err *err)
+{
+	return db_do(db,
+		"INSERT INTO repository_content (repository_id, content_id, version_added) VALUES ($1, $2, $3)", err,
+		DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
+}
+
+/* For a unit whose artifacts the caller does not know. */
+static int add_paths(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err)
 {
 	struct db_stmt *s;
-	int rc;
+	int rc = db_rows(db,
+		"SELECT id, relative_path FROM content_artifact WHERE content_id = $1 ORDER BY relative_path", &s, err,
+		DB_I64(content_id));
 
-	BUG(was == MEMBER_PRESENT);
-	if (was == MEMBER_REMOVED)
-		rc = db_do(db,
-			"UPDATE repository_content SET version_removed = NULL WHERE repository_id = $1 AND content_id "
-			"= $2 "
-			"AND version_removed = $3",
-			err, DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
-	else
-		rc = db_do(db,
-			"INSERT INTO repository_content (repository_id, content_id, version_added) VALUES ($1, $2, $3)",
-			err, DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
-	if (rc == 0)
-		rc = db_rows(db,
-			"SELECT id, relative_path FROM content_artifact WHERE content_id = $1 ORDER BY relative_path",
-			&s, err, DB_I64(content_id));
 	if (rc < 0)
 		return rc;
 	while (rc >= 0 && (rc = db_step(s, err)) == 1) {
@@ -235,6 +228,36 @@ int member_add(struct db *db, struct change *ch, int64_t content_id, enum member
 			rc = add_path(db, ch, db_col_i64(s, 0), db_col_text(s, 1), was, err);
 	}
 	db_done(&s);
+	return rc;
+}
+
+int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err)
+{
+	int rc;
+
+	BUG(was == MEMBER_PRESENT);
+	if (was == MEMBER_ABSENT)
+		rc = member_insert(db, ch, content_id, err);
+	else
+		rc = db_do(db,
+			"UPDATE repository_content SET version_removed = NULL WHERE repository_id = $1 AND content_id "
+			"= $2 "
+			"AND version_removed = $3",
+			err, DB_I64(ch->opts.repository_id), DB_I64(content_id), DB_I64(ch->number));
+	return rc < 0 ? rc : add_paths(db, ch, content_id, was, err);
+}
+
+int member_add_new(struct db *db, struct change *ch, const struct change_unit *u, struct err *err)
+{
+	int rc = member_insert(db, ch, u->content_id, err);
+
+	for (size_t i = 0; i < u->artifact_count && rc == 0; i++) {
+		const struct change_artifact *a = &u->artifacts[i];
+
+		rc = make_room(db, ch, u->content_id, a->relative_path, err);
+		if (rc == 0)
+			rc = add_path(db, ch, a->content_artifact_id, a->relative_path, MEMBER_ABSENT, err);
+	}
 	return rc;
 }
 
