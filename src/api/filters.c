@@ -111,7 +111,7 @@ int api_filter_version(struct api_ctx *x, const struct api_resource *r, struct q
 {
 	const struct view_condition *c = view_condition_find(r->view, f->column);
 	struct slice values[3], text;
-	const char *repository;
+	const char *repository = "";
 	json_t *row = NULL;
 	int64_t number = 0;
 	int rc;
