@@ -1,5 +1,8 @@
 /* The file format: plain files that a PULP_MANIFEST lists. A unit is one file, the same one again when path and sha256
- * are the same: its natural key is "<relative_path>\n<sha256 in lower case>" (a path holds no control bytes). */
+ * are the same: its natural key is "<relative_path>\n<sha256 in lower case>" (a path holds no control bytes).
+ *
+ * sha256 and size also lie in the unit's own fields: our manifest lists a file of the version even when upstream has
+ * dropped it, and with it what the catalog knows of where it was. */
 #include "formats/file/file_format.h"
 
 static const struct sluice_field repository_fields[] = {

@@ -7,6 +7,7 @@
 #include "base/slice.h"
 #include "base/url.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #define WRITE_SIZE 65536 /* a line is some 200 bytes: hundreds of them a call */
@@ -34,17 +35,32 @@ static const char *sha256_of(const struct sluice_file *f)
 	return NULL;
 }
 
+static int add_line(struct writing *w, const char *path, const char *sha256, long long size)
+{
+	if (sha256 == NULL || size < 0)
+		return w->host->fail(w->publish, "the manifest cannot list '%s': its %s is not known", path,
+			sha256 == NULL ? "sha256" : "size");
+	if (buf_addf(&w->lines, "%s,%s,%lld\n", path, sha256, size) != 0)
+		return w->host->fail(w->publish, "no memory for the manifest");
+	return w->lines.n >= WRITE_SIZE ? flush(w) : 0;
+}
+
 static int write_line(void *arg, const struct sluice_file *f)
 {
 	struct writing *w = arg;
 	const char *sha256 = sha256_of(f);
+	json_t *fields, *size;
+	int rc;
 
-	if (sha256 == NULL || f->size < 0)
-		return w->host->fail(w->publish, "the manifest cannot list '%s': its %s is not known", f->relative_path,
-			sha256 == NULL ? "sha256" : "size");
-	if (buf_addf(&w->lines, "%s,%s,%lld\n", f->relative_path, sha256, (long long)f->size) != 0)
-		return w->host->fail(w->publish, "no memory for the manifest");
-	return w->lines.n >= WRITE_SIZE ? flush(w) : 0;
+	if (sha256 != NULL && f->size >= 0)
+		return add_line(w, f->relative_path, sha256, f->size);
+	/* Not saved, and no source any more: what the unit itself remembers. */
+	fields = f->extra_json != NULL ? json_loads(f->extra_json, 0, NULL) : NULL;
+	size = json_object_get(fields, "size");
+	rc = add_line(w, f->relative_path, json_string_value(json_object_get(fields, "sha256")),
+		json_is_integer(size) ? json_integer_value(size) : -1);
+	json_decref(fields);
+	return rc;
 }
 
 static int write_manifest(const struct sluice_publish_host *h, struct sluice_publish *p, const char *name)
