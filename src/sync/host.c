@@ -38,7 +38,7 @@ static void host_progress(struct sluice_sync *s, const char *code, const char *m
 	task_progress(s->task, code, message, total, done);
 }
 
-static int host_fail(struct sluice_sync *s, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static int host_fail(struct sluice_sync *s, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -278,7 +278,7 @@ static int host_file_kept(struct sluice_publish *p, const char *save_as, const c
 	return 0;
 }
 
-static int host_fail(struct sluice_publish *p, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static int host_fail(struct sluice_publish *p, const char *fmt, ...)
 {
 	va_list ap;
 
