@@ -4,6 +4,7 @@
 #include "cmd/wiring.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -18,6 +19,9 @@ int cmd_task_run(const struct options *o)
 	prctl(PR_SET_NAME, "sluice-task");
 	/* An upstream that closes its end is an error of a write, not the end of the process. */
 	sigaction(SIGPIPE, &ignore, NULL);
+	/* Each arena of malloc reserves 64 MiB of the addresses that tasks.memory_limit allows; by default there may be eight of
+	 * them for each processor. */
+	mallopt(M_ARENA_MAX, 2);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	rc = wiring_open_task(o, &w, &err);
 	if (rc < 0) {

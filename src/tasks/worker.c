@@ -80,6 +80,7 @@ struct worker {
 	bool look;            /* look whatever the signal says */
 	int64_t look_at_ns;
 	int64_t beat_at_ns;
+	bool blind; /* the catalog does not answer, and the log says so */
 };
 
 /* ---- transactions ---- */
@@ -424,10 +425,14 @@ static void worker_look(struct worker *w)
 		rc = worker_look_for_work(w, &err);
 	w->look_at_ns = w->shm == NULL ? now + LOOK_BLIND_NS : now;
 	if (rc < 0) {
-		log_error("task", "the queue cannot be read, trying again: %s", err.msg);
 		w->look = true;
 		w->look_at_ns = now + AGAIN_NS;
 	}
+	if (rc < 0 && !w->blind)
+		log_error("task", "the queue cannot be read, trying again: %s", err.msg);
+	else if (rc == 0 && w->blind)
+		log_info("task", "the queue can be read again");
+	w->blind = rc < 0;
 }
 
 /* Somebody took us for dead and failed our tasks: their reservations are free, so nothing of them may go on. */
