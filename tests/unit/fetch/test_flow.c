@@ -320,6 +320,7 @@ static void test_the_context_goes_first(void **state)
 	assert_true(running.done && paused.done && queued.done && delayed.done);
 	assert_non_null(strstr(running.err.msg, "/silent: "));
 	assert_false(canceled.done);
+	call_free(&paused);
 }
 
 /* ---- time-outs ---- */
