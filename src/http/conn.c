@@ -63,6 +63,8 @@ void conn_new(struct shard *s, int fd, const char *peer)
 	struct conn *c = calloc(1, sizeof(*c));
 	struct err err = ERR_INIT;
 
+	if (c != NULL)
+		c->io.fn = conn_on_io;
 	if (c == NULL || loop_io_add(s->loop, &c->io, fd, EPOLLIN, &err) < 0) {
 		log_warn("http", "connection of %s dropped: %s", peer, c == NULL ? "out of memory" : err.msg);
 		free(c);

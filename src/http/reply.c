@@ -295,6 +295,7 @@ void http_reply(struct http_x *x, const struct http_reply *r)
 	struct buf head = BUF_INIT(HEAD_MAX);
 	struct answer a = {.length = -1};
 	char *copy;
+	size_t head_n = 0;
 
 	BUG(x->replied);
 	x->replied = true;
@@ -322,12 +323,12 @@ void http_reply(struct http_x *x, const struct http_reply *r)
 		goto nomem;
 	x->status = a.status;
 	build_head(c, r, &a, &head);
-	copy = buf_take(&head, &head.n);
+	copy = buf_take(&head, &head_n);
 	if (copy == NULL || arena_on_fini(&x->arena, free, copy) < 0) {
 		free(copy);
 		goto nomem;
 	}
-	x->segs[0] = (struct segment){.mem = copy, .end = (int64_t)head.n};
+	x->segs[0] = (struct segment){.mem = copy, .end = (int64_t)head_n};
 	count_status(a.status);
 	conn_run(c); /* returns at once when the handler is still on the stack */
 	return;
