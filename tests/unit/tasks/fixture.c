@@ -20,9 +20,11 @@
 			fail_msg("%s: %s (%d)", #call, err.msg, rc_); \
 	} while (0)
 
+int64_t fixture_busy_ms = 10000;
+
 struct catalog *fixture_catalog(const char *db_path, const char *shm_path, struct shm **shm, bool migrate)
 {
-	struct catalog_opts opts = {.busy_timeout_ms = 10000, .readers = 2};
+	struct catalog_opts opts = {.busy_timeout_ms = fixture_busy_ms, .readers = 2};
 	struct catalog *c = NULL;
 	char url[256];
 

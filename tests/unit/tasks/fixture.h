@@ -18,6 +18,9 @@ struct fixture {
 	struct settings settings;
 };
 
+/* Of the catalogs that are opened from now on. */
+extern int64_t fixture_busy_ms;
+
 void fixture_open(struct fixture *f);
 void fixture_close(struct fixture *f);
 /* Another process's look at the same catalog. */

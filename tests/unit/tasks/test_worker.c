@@ -149,15 +149,22 @@ static const char *error_of(const struct uuid *u)
 	return fixture_text(&f, u, "SELECT error FROM task WHERE id = $1");
 }
 
-static void wait_for_progress(const struct uuid *u)
+static const char *wait_for_text(const struct uuid *u, const char *sql)
 {
 	int64_t deadline = clock_mono_ns() + 60 * NS_PER_S;
+	const char *text;
 
-	while (fixture_text(&f, u, "SELECT code FROM progress_report WHERE task_id = $1")[0] == '\0') {
+	while ((text = fixture_text(&f, u, sql))[0] == '\0') {
 		if (clock_mono_ns() > deadline)
-			fail_msg("the task shows no progress");
+			fail_msg("nothing comes of: %s", sql);
 		poll(NULL, 0, 5);
 	}
+	return text;
+}
+
+static void wait_for_progress(const struct uuid *u)
+{
+	wait_for_text(u, "SELECT code FROM progress_report WHERE task_id = $1");
 }
 
 /* ---- tests ---- */
@@ -377,6 +384,43 @@ static void test_lost_worker(void **state)
 	assert_int_equal(fixture_state(&f, &u), TASK_FAILED);
 }
 
+/* A task whose end the catalog does not take keeps its place until it does. */
+static void test_end_that_cannot_be_written(void **state)
+{
+	int64_t deadline = clock_mono_ns() + 60 * NS_PER_S, errors = metric_get(M_log_errors);
+	struct catalog *other;
+	struct shm *other_shm;
+	struct txn *held;
+	struct uuid u;
+	pid_t pid;
+
+	catalog_close(&f.catalog);
+	shm_close(&f.shm);
+	other = fixture_catalog(f.db, shm_path, &other_shm, false);
+	fixture_busy_ms = 100;
+	f.catalog = fixture_catalog(f.db, shm_path, &f.shm, false);
+	fixture_busy_ms = 10000;
+	start_worker(true, NULL);
+	u = dispatch("hang", "{}", NULL);
+	wait_for_progress(&u);
+	pid = (pid_t)strtol(wait_for_text(&u, "SELECT CAST(pid AS TEXT) FROM task WHERE id = $1"), NULL, 10);
+	assert_true(pid > 1);
+	assert_int_equal(catalog_write(other, &held, NULL), 0);
+	kill(pid, SIGKILL);
+	while (metric_get(M_log_errors) == errors) {
+		if (clock_mono_ns() > deadline)
+			fail_msg("the worker did not notice that it cannot write");
+		poll(NULL, 0, 5);
+	}
+	assert_int_equal(fixture_state(&f, &u), TASK_RUNNING);
+	txn_end(&held);
+	fixture_wait(&f, &u, TASK_FAILED);
+	assert_string_equal(error_of(&u), "{\"reason\":\"Killed by signal 9.\"}");
+	worker_stop(&worker, 0);
+	catalog_close(&other);
+	shm_close(&other_shm);
+}
+
 static void test_program_is_gone(void **state)
 {
 	static char nowhere[] = "/nowhere/sluice";
@@ -420,6 +464,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_killed_worker, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_predecessor_of_the_same_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lost_worker, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_end_that_cannot_be_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_program_is_gone, set_up, tear_down),
 	};
 
