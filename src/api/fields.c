@@ -348,7 +348,7 @@ static json_t *from_form(const struct api_field *f, json_t *in)
 			return from_form(f, json_array_get(in, json_array_size(in) - 1));
 		return json_incref(in);
 	}
-	if (json_string_length(in) == 0 && (f->flags & F_NULLABLE) && f->type != T_STRING)
+	if (json_string_length(in) == 0 && (f->flags & F_NULLABLE) && !(f->flags & F_BLANK))
 		return json_null();
 	if (f->type != T_LABELS && f->type != T_OBJECT && f->type != T_HEADERS && f->type != T_STRINGS &&
 		f->type != T_JSON)
@@ -357,7 +357,7 @@ static json_t *from_form(const struct api_field *f, json_t *in)
 	return v != NULL ? v : json_incref(in);
 }
 
-static int check_unique(struct api_ctx *x, const struct view *v, const struct api_field *f, const json_t *value,
+int api_unique_check(struct api_ctx *x, const struct view *v, const struct api_field *f, const json_t *value,
 	int64_t self_id, json_t *problems, struct err *err)
 {
 	struct query *q = NULL;
@@ -425,7 +425,7 @@ static int clean_field(struct api_ctx *x, const struct view *v, const struct api
 		goto out;
 	}
 	if ((f->flags & F_UNIQUE) && json_is_string(out))
-		rc = check_unique(x, v, f, out, self_id, problems, err);
+		rc = api_unique_check(x, v, f, out, self_id, problems, err);
 	if (rc == 0 && put_value(f, json_incref(out), values, options) < 0)
 		rc = err_set(err, -ERR_NOMEM, "no memory for a value");
 out:

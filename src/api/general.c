@@ -37,7 +37,13 @@ static int check_again(
 	int rc = 0;
 	char *text;
 
-	if (r->kind->check != NULL)
+	for (const struct api_field **f = r->fields; *f != NULL && rc == 0; f++) {
+		const json_t *v = json_object_get(values, api_field_column(*f));
+
+		if (((*f)->flags & F_UNIQUE) && json_is_string(v))
+			rc = api_unique_check(x, r->view, *f, v, row != NULL ? api_row_int(row, "_id") : 0, problems, err);
+	}
+	if (rc == 0 && json_object_size(problems) == 0 && r->kind->check != NULL)
 		rc = r->kind->check(x, r, row, values, NULL, problems, err);
 	if (rc == 0 && json_object_size(problems) > 0) {
 		text = json_dumps(problems, JSON_COMPACT);
