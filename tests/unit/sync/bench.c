@@ -390,6 +390,38 @@ const char *bench_published(struct bench *b, const char *repository, const char 
 	return text.p;
 }
 
+void bench_delete(struct bench *b, const char *view, const char *uuid)
+{
+	struct txn *t = NULL;
+	struct uuid u;
+	json_t *row;
+
+	OK(uuid_parse(slice_str(uuid), &u));
+	OK(catalog_read(b->catalog, &t, &bench_err));
+	OK(query_by_uuid(t, view_find(view), &u, &row, &bench_err));
+	txn_end(&t);
+	OK(row_delete(b->catalog, view_find(view), json_integer_value(json_object_get(row, "_id")), &bench_err));
+	json_decref(row);
+}
+
+void bench_mark_missing(struct bench *b, const char *path)
+{
+	struct served_set set = {.pass_through = true, .repository_id = 1, .version_number = 1};
+	struct served_path found;
+	struct source_row *rows;
+	struct txn *t = NULL;
+	size_t n;
+
+	OK(catalog_write(b->catalog, &t, &bench_err));
+	OK(catalog_path_find(t, &set, slice_str(path), &found, &bench_err));
+	OK(catalog_sources(t, found.content_artifact_id, 1, true, &rows, &n, &bench_err));
+	assert_int_not_equal(n, 0);
+	for (size_t i = 0; i < n; i++)
+		OK(catalog_source_missing(t, rows[i].remote_artifact_id, 1, &bench_err));
+	source_rows_free(&rows, n);
+	OK(txn_commit(&t, &bench_err));
+}
+
 /* ---- upstream ---- */
 
 void bench_manifest_line(struct buf *out, const char *path, struct slice body)

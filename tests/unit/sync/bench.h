@@ -58,6 +58,10 @@ int bench_saved(struct bench *b, const char *repository, const char *path);
 /* Published file of the repository's newest publication, as text; NULL: none. */
 const char *bench_published(struct bench *b, const char *repository, const char *path);
 
+/* Deletes an object; says of the artifact at a path that every source was found not to have it. */
+void bench_delete(struct bench *b, const char *view, const char *uuid);
+void bench_mark_missing(struct bench *b, const char *path);
+
 /* "path,sha256,size\n" of a page's body. */
 void bench_manifest_line(struct buf *out, const char *path, struct slice body);
 /* Puts the pages and a manifest of them at /r/. `files`: pairs of path and body, NULL-terminated. */

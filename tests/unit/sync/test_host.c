@@ -1,0 +1,499 @@
+/* What a format may do, and what is made of a format that does something else. The format of this test runs whatever the
+ * test at hand says. */
+#include "bench.h"
+
+#include "base/check.h"
+#include "base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#undef fail /* cmocka's; here it is a function of the host */
+
+static int (*sync_script)(const struct sluice_sync_host *h, struct sluice_sync *s);
+static int (*publish_script)(const struct sluice_publish_host *h, struct sluice_publish *p);
+
+static int run_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return sync_script(h, s);
+}
+
+static int run_publish(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return publish_script(h, p);
+}
+
+static const struct sluice_field remote_fields[] = {
+	{.name = "suite", .type = SLUICE_STRING, .default_json = "\"stable\""},
+	{.name = "depth", .type = SLUICE_INTEGER},
+	{.name = NULL},
+};
+static const struct sluice_field publication_fields[] = {
+	{.name = "label", .type = SLUICE_STRING, .default_json = "\"plain\""},
+	{.name = NULL},
+};
+static const struct sluice_format test_format = {
+	.abi = SLUICE_FORMAT_ABI,
+	.name = "test",
+	.kind = "thing",
+	.version = "1",
+	.model = "Thing",
+	.policies = SLUICE_IMMEDIATE | SLUICE_ON_DEMAND,
+	.reclaimable = true,
+	.remote_fields = remote_fields,
+	.publication_fields = publication_fields,
+	.content_type = "test.thing",
+	.content_plural = "things",
+	.sync = run_sync,
+	.publish = run_publish,
+};
+const struct sluice_format *const bench_formats[] = {&test_format, NULL};
+
+#define T "test.thing"
+
+static struct bench *bench;
+static const char *remote, *repo;
+
+static void begin(void **state, const char *settings)
+{
+	bench = *state;
+	remote = bench_remote(bench, T, "upstream", site_url(bench->up, "/r/index"), settings);
+	repo = bench_repository(bench, T, "r", "");
+}
+
+/* One unit of one artifact. */
+static int declare(
+	const struct sluice_sync_host *h, struct sluice_sync *s, const char *path, const char *url, bool never_deferred)
+{
+	const struct sluice_artifact a = {
+		.relative_path = path, .url = url, .size = -1, .never_deferred = never_deferred};
+	const struct sluice_unit u = {.type = T, .natural_key = path, .artifacts = &a, .artifact_count = 1};
+
+	return h->unit(s, &u);
+}
+
+/* ---- never deferred ---- */
+
+static int declare_mixed(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	char treeinfo[128], image[128];
+	const struct sluice_artifact both[] = {
+		{.relative_path = "kickstart/treeinfo", .url = treeinfo, .size = -1, .never_deferred = true},
+		{.relative_path = "kickstart/image", .url = image, .size = -1},
+	};
+	const struct sluice_unit u = {.type = T, .natural_key = "tree", .artifacts = both, .artifact_count = 2};
+
+	snprintf(treeinfo, sizeof(treeinfo), "%s", site_url(bench->up, "/treeinfo"));
+	snprintf(image, sizeof(image), "%s", site_url(bench->up, "/image"));
+	return h->unit(s, &u);
+}
+
+static void never_deferred_is_had_at_once(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	sync_script = declare_mixed;
+	site_put(bench->up, "/treeinfo", SLICE("tree"));
+	site_put(bench->up, "/image", SLICE("image"));
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_int_equal(bench_saved(bench, repo, "kickstart/treeinfo"), 1);
+	assert_int_equal(bench_saved(bench, repo, "kickstart/image"), 0);
+	assert_int_equal(site_hits(bench->up, "/image"), 0);
+	/* And not again. */
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_int_equal(site_hits(bench->up, "/treeinfo"), 1);
+}
+
+static void never_deferred_that_fails(void **state)
+{
+	begin(state, "'policy': 'on_demand', 'max_retries': 1");
+	sync_script = declare_mixed;
+	site_put(bench->up, "/treeinfo", SLICE("tree"));
+	site_script(bench->up, "/treeinfo", &(struct site_script){.status = 403});
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+	assert_int_equal(bench_latest(bench, repo), 0);
+}
+
+/* ---- facts ---- */
+
+static int check_facts(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	static const struct {
+		const char *name, *value;
+	} rows[] = {
+		{"remote.name", "upstream"},
+		{"repository.name", "r"},
+		{"mirror", "true"},
+		{"remote.suite", "sid"},
+		{"remote.depth", "3"},
+		{"sync.flavour", "sweet"},
+		{"sync.optimize", "false"},
+		{"remote.nonsense", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *v = h->get(s, rows[i].name);
+
+		if ((v == NULL) != (rows[i].value == NULL) || (v != NULL && strcmp(v, rows[i].value) != 0))
+			return h->fail(s, "%s is %s", rows[i].name, v != NULL ? v : "unset");
+	}
+	return 0;
+}
+
+static int check_defaults(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	if (h->get(s, "remote.depth") != NULL || strcmp(h->get(s, "remote.suite"), "stable") != 0)
+		return h->fail(s, "wrong defaults");
+	return strcmp(h->get(s, "mirror"), "false") == 0 ? 0 : h->fail(s, "mirror");
+}
+
+static int publish_nothing(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return 0;
+}
+
+static void facts_by_name(void **state)
+{
+	begin(state, "'extra': {'suite': 'sid', 'depth': 3}");
+	publish_script = publish_nothing;
+	sync_script = check_facts;
+	assert_string_equal(
+		bench_sync(bench, repo, remote, "'mirror': true, 'flavour': 'sweet', 'optimize': false"), "completed");
+	assert_string_equal(bench_error(bench), "");
+	bench_remote_set(bench, remote, "'extra': {}");
+	sync_script = check_defaults;
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_string_equal(bench_error(bench), "");
+}
+
+/* ---- what a format does wrong ---- */
+
+static void assert_says(const char *reason)
+{
+	if (strstr(bench_error(bench), reason) == NULL)
+		print_error("'%s' does not say '%s'\n", bench_error(bench), reason);
+	assert_non_null(strstr(bench_error(bench), reason));
+}
+
+static int fail_with_reason(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return h->fail(s, "because of %d things", 3);
+}
+
+static int fail_silently(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return -7;
+}
+
+static int overlook_a_failure(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	(void)h->fail(s, "overlooked");
+	(void)declare(h, s, "a", site_url(bench->up, "/a"), false);
+	return 0;
+}
+
+static int claim_unchanged(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return h->unchanged(s);
+}
+
+static int no_fields(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_unit u = {.type = T, .natural_key = "k", .extra_json = "[1]"};
+
+	return h->unit(s, &u);
+}
+
+static int no_key(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_unit u = {.type = T, .natural_key = ""};
+
+	return h->unit(s, &u);
+}
+
+static int path_up(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return declare(h, s, "a/../../b", site_url(bench->up, "/a"), false);
+}
+
+static int url_of_another_kind(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return declare(h, s, "a", "gopher://localhost/a", false);
+}
+
+static int with_digest(const struct sluice_sync_host *h, struct sluice_sync *s, const char *algorithm, const char *hex)
+{
+	const struct sluice_digest d = {algorithm, hex};
+	const struct sluice_artifact a = {
+		.relative_path = "a", .url = site_url(bench->up, "/a"), .size = -1, .digests = &d, .digest_count = 1};
+	const struct sluice_unit u = {.type = T, .natural_key = "a", .artifacts = &a, .artifact_count = 1};
+
+	return h->unit(s, &u);
+}
+
+static int digest_unknown(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return with_digest(h, s, "crc32", "00000000");
+}
+
+static int digest_short(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return with_digest(h, s, "sha256", "abcd");
+}
+
+static int digest_not_allowed(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	return with_digest(h, s, "md5", "00000000000000000000000000000000");
+}
+
+static int give_up(void *arg, const char *p, size_t n)
+{
+	return -1;
+}
+
+static int stop_reading(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	struct sluice_fetched got;
+
+	return h->fetch(s, h->get(s, "remote.url"), false, NULL, give_up, NULL, &got);
+}
+
+static int url_too_long(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	char out[10];
+
+	return h->sibling_url(s, h->get(s, "remote.url"), "a", out, sizeof(out));
+}
+
+static void misbehaviour_fails_the_sync(void **state)
+{
+	static const struct {
+		int (*script)(const struct sluice_sync_host *h, struct sluice_sync *s);
+		const char *reason;
+	} rows[] = {
+		{fail_with_reason, "because of 3 things"},
+		{fail_silently, "failed without saying why"},
+		{overlook_a_failure, "overlooked"},
+		{claim_unchanged, "took a sync for unchanged"},
+		{no_fields, "no JSON object"},
+		{no_key, "no natural key"},
+		{path_up, "\"..\""},
+		{url_of_another_kind, "bad unit"},
+		{digest_unknown, "unknown kind"},
+		{digest_short, "malformed digest"},
+		{digest_not_allowed, "[PLP0020]"},
+		{stop_reading, "stopped reading"},
+		{url_too_long, "longer than 9 bytes"},
+	};
+
+	begin(state, "'policy': 'on_demand'");
+	site_put(bench->up, "/r/index", SLICE("index"));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		sync_script = rows[i].script;
+		assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+		assert_says(rows[i].reason);
+		assert_int_equal(bench_latest(bench, repo), 0);
+		assert_int_equal(bench_count(bench, "content"), 0);
+	}
+}
+
+static void policies_and_types_are_checked(void **state)
+{
+	const char *other;
+
+	begin(state, "'policy': 'streamed'");
+	sync_script = check_defaults;
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+	assert_non_null(strstr(bench_error(bench), "'streamed'"));
+	other = bench_remote(bench, "file.file", "file", "http://localhost/", "");
+	assert_string_equal(bench_sync(bench, repo, other, ""), "failed");
+	assert_non_null(strstr(bench_error(bench), "another type"));
+	assert_string_equal(bench_run(bench, "sync", "{'repository': '%s'}", repo), "failed");
+	assert_non_null(strstr(bench_error(bench), "no valid 'remote'"));
+}
+
+/* ---- metadata ---- */
+
+static struct buf taken = BUF_INIT(0);
+static struct sluice_fetched got;
+
+static int take(void *arg, const char *p, size_t n)
+{
+	return buf_add(&taken, p, n);
+}
+
+static int fetch_kept(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	int rc = h->fetch(s, h->get(s, "remote.url"), true, "index", take, NULL, &got);
+
+	if (rc == 0 && got.status == 304)
+		return h->unchanged(s);
+	return rc == 0 && got.status == 200 ? declare(h, s, "a", site_url(bench->up, "/a"), false) : rc;
+}
+
+/* More than one piece, broken off in the middle: the format sees it once and whole. */
+static void metadata_comes_whole(void **state)
+{
+	struct buf index = BUF_INIT(0);
+
+	for (int i = 0; i < 50000; i++)
+		buf_addf(&index, "line %d\n", i);
+	begin(state, "'policy': 'on_demand'");
+	sync_script = fetch_kept;
+	buf_reset(&taken);
+	site_put(bench->up, "/r/index", buf_slice(&index));
+	site_script(bench->up, "/r/index", &(struct site_script){.cut = 2, .cut_at = 300000, .etag = "\"e\""});
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_int_equal(got.status, 200);
+	assert_int_equal(got.size, index.n);
+	assert_string_equal(got.etag, "\"e\"");
+	assert_true(slice_eq(buf_slice(&taken), buf_slice(&index)));
+	assert_int_equal(site_hits(bench->up, "/r/index"), 3);
+	/* Unchanged: nothing is handed over. */
+	buf_reset(&taken);
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_int_equal(got.status, 304);
+	assert_int_equal(taken.n, 0);
+	/* Gone: the format decides. */
+	site_drop(bench->up, "/r/index");
+	assert_string_equal(bench_sync(bench, repo, remote, "'optimize': false"), "completed");
+	assert_int_equal(got.status, 404);
+	assert_non_null(strstr(got.problem, "404, message='Not Found'"));
+	buf_fini(&index);
+	buf_fini(&taken);
+}
+
+/* ---- publishing ---- */
+
+static int publish_kept(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	int rc = h->set(p, "label", "\"fancy\"");
+
+	if (rc == 0 && h->file_kept(p, "never-kept", "x") != 1)
+		return h->fail(p, "found what was never kept");
+	return rc == 0 ? h->file_kept(p, "index", "repodata/index") : rc;
+}
+
+static void kept_metadata_is_published(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	sync_script = fetch_kept;
+	publish_script = publish_kept;
+	site_put(bench->up, "/r/index", SLICE("kept bytes"));
+	assert_string_equal(bench_sync(bench, repo, remote, "'mirror': true"), "completed");
+	assert_int_equal(json_array_size(bench->created), 2);
+	assert_string_equal(bench_published(bench, repo, "repodata/index"), "kept bytes");
+	buf_fini(&taken);
+}
+
+static int publish_many(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	char path[32];
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < 200; i++) {
+		snprintf(path, sizeof(path), "simple/%d/index.html", i);
+		rc = h->file_begin(p, path);
+		if (rc == 0)
+			rc = h->file_write(p, path, strlen(path));
+		if (rc == 0)
+			rc = h->file_end(p);
+	}
+	return rc;
+}
+
+static int publish_twice(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	for (int i = 0; i < 2; i++) {
+		(void)h->file_begin(p, "same");
+		(void)h->file_end(p);
+	}
+	return 0;
+}
+
+static int begin_twice(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	(void)h->file_begin(p, "a");
+	return h->file_begin(p, "b");
+}
+
+static int never_end(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return h->file_begin(p, "a");
+}
+
+static int write_nowhere(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return h->file_write(p, "a", 1);
+}
+
+static int end_nothing(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return h->file_end(p);
+}
+
+static int set_late(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	(void)publish_many(h, p);
+	return h->set(p, "label", "1");
+}
+
+static int set_nonsense(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return h->set(p, "label", "{");
+}
+
+/* The first batches are written by then. */
+static int fail_late(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	int rc = publish_many(h, p);
+
+	return rc == 0 ? h->fail(p, "at the very end") : rc;
+}
+
+static void bad_publications_leave_nothing(void **state)
+{
+	static const struct {
+		int (*script)(const struct sluice_publish_host *h, struct sluice_publish *p);
+		const char *reason;
+	} rows[] = {
+		{publish_twice, "'same' twice"},
+		{begin_twice, "before it had ended"},
+		{never_end, "did not end"},
+		{write_nowhere, "without having begun"},
+		{end_nothing, "had not begun"},
+		{set_late, "after its first file"},
+		{set_nonsense, "no JSON"},
+		{fail_late, "at the very end"},
+	};
+
+	begin(state, "");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		publish_script = rows[i].script;
+		assert_string_equal(bench_run(bench, "publish", "{'repository_version': ['%s', 0]}", repo), "failed");
+		assert_says(rows[i].reason);
+		assert_int_equal(json_array_size(bench->created), 0);
+		assert_int_equal(bench_count(bench, "publication"), 0);
+	}
+	publish_script = publish_many;
+	assert_string_equal(bench_run(bench, "publish", "{'repository_version': ['%s', 0]}", repo), "completed");
+	assert_string_equal(bench_published(bench, repo, "simple/199/index.html"), "simple/199/index.html");
+	assert_string_equal(bench_published(bench, repo, "simple/0/index.html"), "simple/0/index.html");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(never_deferred_is_had_at_once),
+		TEST(never_deferred_that_fails),
+		TEST(facts_by_name),
+		TEST(misbehaviour_fails_the_sync),
+		TEST(policies_and_types_are_checked),
+		TEST(metadata_comes_whole),
+		TEST(kept_metadata_is_published),
+		TEST(bad_publications_leave_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
