@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/metrics.h"
 #include "base/url.h"
+#include "fetch/ca.h"
 #include "fetch/origin.h"
 #include "fetch/upstream.h"
 
@@ -33,6 +34,7 @@ static void curl_init_once(void)
 	struct sigaction sa;
 
 	curl_init_rc = curl_global_init(CURL_GLOBAL_ALL);
+	ca_open();
 	/* OpenSSL writes to sockets without MSG_NOSIGNAL: a peer that is gone must not end the process. Whoever has
 	 * chosen something else than the default has thought of it. */
 	if (sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL)
@@ -43,7 +45,10 @@ static void fetch_ctx_kick(struct loop_timer *t);
 
 static void fetch_ctx_sweep(struct loop_timer *t)
 {
-	lanes_sweep(container_of(t, struct fetch_ctx, sweep));
+	struct fetch_ctx *c = container_of(t, struct fetch_ctx, sweep);
+
+	ca_refresh(c->pool);
+	lanes_sweep(c);
 }
 
 static char *copy_or_empty(const char *z)

@@ -4,6 +4,7 @@
  *   lane.c      order and limits of one remote     head.c      the head of a response
  *   upstream.c  a remote's settings, connections   file_url.c  file://
  *   origin.c    who may see credentials            backoff.c   when to try again
+ *   ca.c        whom the system trusts
  *
  * Everything belongs to the context's loop, except what file_url.c hands to the pool. */
 #ifndef SLUICE_FETCH_FETCH_PRIV_H

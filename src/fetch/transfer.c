@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/metrics.h"
 #include "base/url.h"
+#include "fetch/ca.h"
 #include "fetch/fetch_priv.h"
 #include "fetch/head.h"
 #include "fetch/origin.h"
@@ -279,8 +280,13 @@ static CURLcode set_tls(struct transfer *t, const struct fetch_remote *r, bool t
 
 	SET(CURLOPT_SSL_VERIFYPEER, r->tls_validation ? 1L : 0L);
 	SET(CURLOPT_SSL_VERIFYHOST, r->tls_validation ? 2L : 0L);
-	if (rc == CURLE_OK && r->ca_cert != NULL && r->ca_cert[0] != '\0')
+	if (rc == CURLE_OK && r->ca_cert != NULL && r->ca_cert[0] != '\0') {
 		rc = set_blob(t, CURLOPT_CAINFO_BLOB, r->ca_cert);
+	} else if (r->tls_validation && ca_ready()) {
+		SET(CURLOPT_CAINFO, (char *)NULL);
+		SET(CURLOPT_CAPATH, (char *)NULL);
+		SET(CURLOPT_SSL_CTX_FUNCTION, ca_apply);
+	}
 	if (rc != CURLE_OK || !trusted || r->client_cert == NULL || r->client_cert[0] == '\0')
 		return rc;
 	SET(CURLOPT_SSLCERTTYPE, "PEM");

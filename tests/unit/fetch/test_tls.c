@@ -1,6 +1,8 @@
 /* TLS: who is trusted, and who is shown the client's certificate. The certificates are made here. */
 #include "harness.h"
 
+#include "fetch/ca.h"
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -336,6 +338,30 @@ static void test_truncation(void **state)
 	site_close(&s);
 }
 
+/* Whom the system trusts is read once, and shared: made to trust the test's authority, all connections do. Last, because
+ * it cannot be undone. */
+static void test_the_system_decides_by_default(void **state)
+{
+	struct site s;
+	struct call c = {0};
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	(void)state;
+	site_open(&s, &server, SSL_VERIFY_NONE);
+	s.env.remote.ca_cert = NULL;
+	assert_int_equal(call_run(&s.env, &c, "x"), -ERR_CONNECT);
+	call_free(&c);
+	if (ca_ready()) { /* else the system has no bundle, and trusts nobody */
+		ca_apply(NULL, ctx, NULL);
+		X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.cert);
+		assert_int_equal(call_run(&s.env, &c, "x"), 0);
+		assert_body(&c, "ok");
+		call_free(&c);
+	}
+	SSL_CTX_free(ctx);
+	site_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_a_broken_certificate_is_said),
 		cmocka_unit_test(test_another_origin_sees_no_certificate),
 		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_the_system_decides_by_default),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
