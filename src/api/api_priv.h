@@ -259,8 +259,8 @@ enum api_mode { API_MODE_CREATE, API_MODE_PUT, API_MODE_PATCH };
 int api_fields_clean(struct api_ctx *x, const struct view *v, const struct api_field *const *fields, enum api_mode mode,
 	int64_t self_id, json_t *values, json_t *options, json_t *problems, struct err *err);
 /* Has another row than self_id this value? Adds to problems then. */
-int api_unique_check(struct api_ctx *x, const struct view *v, const struct api_field *f, const json_t *value, int64_t self_id,
-	json_t *problems, struct err *err);
+int api_unique_check(struct api_ctx *x, const struct view *v, const struct api_field *f, const json_t *value,
+	int64_t self_id, json_t *problems, struct err *err);
 /* The same for the fields of an action: all values go to options. False: answered. */
 bool api_options_read(struct api_ctx *x, const struct api_field *fields, json_t **options);
 void api_problem(json_t *problems, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -5,7 +5,7 @@
 #include "base/check.h"
 
 #define COMPLEXITY_MAX 8
-#define DEPTH_MAX 24 /* parentheses cost no complexity */
+#define DEPTH_MAX 16 /* parentheses cost no complexity; each opens two of the junctions of which a query has 64 */
 
 struct expression {
 	struct api_ctx *x;

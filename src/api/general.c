@@ -41,7 +41,8 @@ static int check_again(
 		const json_t *v = json_object_get(values, api_field_column(*f));
 
 		if (((*f)->flags & F_UNIQUE) && json_is_string(v))
-			rc = api_unique_check(x, r->view, *f, v, row != NULL ? api_row_int(row, "_id") : 0, problems, err);
+			rc = api_unique_check(
+				x, r->view, *f, v, row != NULL ? api_row_int(row, "_id") : 0, problems, err);
 	}
 	if (rc == 0 && json_object_size(problems) == 0 && r->kind->check != NULL)
 		rc = r->kind->check(x, r, row, values, NULL, problems, err);

@@ -11,13 +11,14 @@
 
 #include <math.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ARENA_MAX (8u << 20) /* of one query's values: a request line has at most a megabyte */
 #define TEXT_MAX (1u << 20)  /* of SQL */
 #define PARAMS_MAX 20000     /* below SQLite's 32766 */
 #define PATTERN_MAX 256      /* bytes of a regular expression */
-#define DEPTH_MAX 32         /* of open junctions */
+#define DEPTH_MAX 64         /* of open junctions */
 #define COLUMNS_MAX 64
 
 enum param_kind { PARAM_NULL, PARAM_INT, PARAM_REAL, PARAM_TEXT, PARAM_BLOB };
@@ -181,6 +182,17 @@ static int int_parse(struct slice value, int64_t *out)
 	return 0;
 }
 
+/* A date alone is its first instant. */
+static int time_parse(struct slice value, int64_t *out)
+{
+	char text[32];
+
+	if (value.n != strlen("2026-01-31"))
+		return clock_iso_parse(value, out);
+	(void)snprintf(text, sizeof(text), "%.*sT00:00", SLICE_ARG(value));
+	return clock_iso_parse(slice_str(text), out);
+}
+
 static int bool_parse(struct slice value, bool *out)
 {
 	static const char *const words[] = {"false", "true", "0", "1", "f", "t", "no", "yes"};
@@ -213,9 +225,8 @@ static int param_parse(struct query *q, enum col_type type, struct slice value, 
 		out->i = flag;
 		return 0;
 	case COL_TIME:
-		return clock_iso_parse(slice_trim(value), &out->i) < 0
-			       ? err_set(err, -ERR_INVAL, "Enter a valid date/time.")
-			       : 0;
+		return time_parse(slice_trim(value), &out->i) < 0 ? err_set(err, -ERR_INVAL, "Enter a valid date/time.")
+								  : 0;
 	case COL_UUID:
 		if (uuid_parse(slice_trim(value), &u) < 0)
 			return err_set(err, -ERR_INVAL, "Enter a valid UUID");

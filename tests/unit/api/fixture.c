@@ -14,7 +14,11 @@
 /* ---- two formats: one as Pulp has it, one with a field of every type ---- */
 
 static const struct sluice_field file_fields[] = {
-	{.name = "manifest", .type = SLUICE_STRING, .nullable = true, .default_json = "\"PULP_MANIFEST\"", .help = "name"},
+	{.name = "manifest",
+		.type = SLUICE_STRING,
+		.nullable = true,
+		.default_json = "\"PULP_MANIFEST\"",
+		.help = "name"},
 	{.name = NULL},
 };
 static const struct sluice_format file_format = {
@@ -107,8 +111,9 @@ int fixture_setup(void **state)
 	assert_non_null(mkdtemp(f->dir));
 	(void)snprintf(url, sizeof(url), "sqlite:%s/catalog.db", f->dir);
 	assert_int_equal(settings_init(&f->settings, &err), 0);
-	assert_int_equal(
-		catalog_open(&(struct catalog_opts){.url = url, .busy_timeout_ms = 5000, .readers = 2}, true, &f->catalog, &err), 0);
+	assert_int_equal(catalog_open(&(struct catalog_opts){.url = url, .busy_timeout_ms = 5000, .readers = 2}, true,
+				 &f->catalog, &err),
+		0);
 	assert_int_equal(api_new(&(struct api_opts){.settings = &f->settings,
 					 .catalog = f->catalog,
 					 .registry = &registry,
@@ -236,7 +241,8 @@ static void save_from(struct fixture *f, const char *spec, const json_t *json)
 		json = json_is_array(json) ? json_array_get(json, (size_t)atoi(part)) : json_object_get(json, part);
 	if (json == NULL)
 		fail_msg("the answer has no %s", eq + 1);
-	text = json_is_string(json) ? strdup(json_string_value(json)) : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+	text = json_is_string(json) ? strdup(json_string_value(json))
+				    : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
 	save(f, name, text);
 	free(text);
 	free(path);
@@ -249,8 +255,8 @@ static enum http_method method_of(const char *name)
 	static const struct {
 		const char *name;
 		enum http_method m;
-	} all[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT}, {"PATCH", HTTP_PATCH},
-		{"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}};
+	} all[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT},
+		{"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (strcmp(all[i].name, name) == 0)
@@ -291,17 +297,13 @@ static bool contains(const json_t *have, const json_t *want)
 	size_t i;
 
 	if (json_is_object(want) && json_is_object(have)) {
-		json_object_foreach ((json_t *)want, key, v)
-			if (!contains(json_object_get(have, key), v))
-				return false;
+		json_object_foreach((json_t *)want, key, v) if (!contains(json_object_get(have, key), v)) return false;
 		return true;
 	}
 	if (json_is_array(want) && json_is_array(have)) {
 		if (json_array_size(want) != json_array_size(have))
 			return false;
-		json_array_foreach ((json_t *)want, i, v)
-			if (!contains(json_array_get(have, i), v))
-				return false;
+		json_array_foreach((json_t *)want, i, v) if (!contains(json_array_get(have, i), v)) return false;
 		return true;
 	}
 	return json_equal(have, want);
@@ -336,7 +338,8 @@ void play(struct fixture *f, const struct step *steps, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct step *s = &steps[i];
-		char *path = replace(f, s->path), *body = replace(f, s->body), *want = s->want != NULL ? replace(f, s->want) : NULL;
+		char *path = replace(f, s->path), *body = replace(f, s->body),
+		     *want = s->want != NULL ? replace(f, s->want) : NULL;
 		struct api_request req = {.body = slice_str(body), .content_type = SLICE("application/json")};
 		struct api_response res;
 		json_t *json;
