@@ -31,14 +31,14 @@ static CURLcode curl_init_rc;
 
 static void curl_init_once(void)
 {
-	struct sigaction sa;
+	struct sigaction sa, ignore = {.sa_handler = SIG_IGN};
 
 	curl_init_rc = curl_global_init(CURL_GLOBAL_ALL);
 	ca_open();
 	/* OpenSSL writes to sockets without MSG_NOSIGNAL: a peer that is gone must not end the process. Whoever has
 	 * chosen something else than the default has thought of it. */
 	if (sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL)
-		signal(SIGPIPE, SIG_IGN);
+		(void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail: the signal exists */
 }
 
 static void fetch_ctx_kick(struct loop_timer *t);

@@ -99,9 +99,8 @@ static bool place_is_allowed(const char *path, const char *list)
 	char part[PATH_MAX], real[PATH_MAX + 2];
 	char *slash;
 
-	if (strlen(path) >= sizeof(part))
+	if (snprintf(part, sizeof(part), "%s", path) >= (int)sizeof(part))
 		return false;
-	strcpy(part, path);
 	while ((slash = strrchr(part, '/')) != NULL) {
 		size_t n;
 

@@ -2,6 +2,7 @@
 #include "peer.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -113,6 +114,13 @@ void peer_hang(struct peer_conn *c)
 	while (!c->ended && conn_read(c, &byte, 1) > 0)
 		;
 	peer_close(c);
+}
+
+void peer_pause(struct peer_conn *c, int ms)
+{
+	struct pollfd pfd = {.fd = c->fd};
+
+	(void)poll(&pfd, 1, ms);
 }
 
 void peer_wait(struct peer_conn *c, int gate)

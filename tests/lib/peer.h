@@ -40,9 +40,10 @@ int peer_requests(struct peer *p); /* read so far */
 /* Errors are ignored: the client may have gone away, and that is what its side of the test is about. */
 void peer_send(struct peer_conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void peer_write(struct peer_conn *c, const void *p, size_t n);
-void peer_close(struct peer_conn *c); /* in order */
-void peer_reset(struct peer_conn *c); /* with RST */
-void peer_hang(struct peer_conn *c);  /* says no more, and waits until the client closes */
+void peer_close(struct peer_conn *c);         /* in order */
+void peer_reset(struct peer_conn *c);         /* with RST */
+void peer_hang(struct peer_conn *c);          /* says no more, and waits until the client closes */
+void peer_pause(struct peer_conn *c, int ms); /* for servers that are slow; ends early when the connection breaks */
 /* Gates 0 to 31: waits until the test opens it, or the peer ends. */
 void peer_wait(struct peer_conn *c, int gate);
 void peer_open(struct peer *p, int gate);

@@ -37,7 +37,7 @@ static void serve(struct peer_conn *c, const struct peer_req *req, void *arg)
 		peer_send(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
 		for (int i = 0; i < 1000; i++) {
 			peer_send(c, ".");
-			usleep(20000);
+			peer_pause(c, 20);
 		}
 	} else if (strcmp(t, "/503") == 0) {
 		peer_send(c, "HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n");

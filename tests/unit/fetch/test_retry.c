@@ -1,8 +1,11 @@
 /* What is repeated, what is not, and when. */
 #include "harness.h"
 
+#include "base/fsutil.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -229,6 +232,35 @@ static void test_retry_after_values(void **state)
 	assert_in_range(s, 98, 100);
 }
 
+#ifdef SLUICE_FAULTS
+static void faults(const char *rules)
+{
+	/* The file is read again when it changes; a new one has a new inode. */
+	assert_int_equal(fs_replace_file(getenv("SLUICE_FAULT_FILE"), rules, strlen(rules), 0600, NULL), 0);
+}
+
+static void test_faults(void **state)
+{
+	struct script *s = *state;
+	struct call c = {0};
+
+	s->answers[0] = OK;
+	s->env.remote.max_retries = 1;
+	faults("fetch.start@1=ECONNREFUSED");
+	assert_int_equal(call_run(&s->env, &c, "x"), 0);
+	assert_body(&c, "ok");
+	call_free(&c);
+	faults("fetch.start@*=ECONNREFUSED");
+	assert_int_equal(call_run(&s->env, &c, "x"), -ERR_CONNECT);
+	call_free(&c);
+	faults("fetch.data@1=ECONNRESET");
+	assert_int_equal(call_run(&s->env, &c, "x"), -ERR_TRUNCATED);
+	assert_int_equal(c.status, 200);
+	call_free(&c);
+	faults("");
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,7 +274,21 @@ int main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_statuses_that_may_pass),
 		cmocka_unit_test(test_retry_after_values),
+#ifdef SLUICE_FAULTS
+		T(test_faults),
+#endif
 	};
+	int rc;
+#ifdef SLUICE_FAULTS
+	char path[] = "/tmp/sluice-faults-XXXXXX";
+	int fd = mkstemp(path);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	fs_close(&fd);
+	setenv("SLUICE_FAULT_FILE", path, 1);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+#else
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+#endif
+	return rc;
 }
