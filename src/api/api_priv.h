@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #define API_ROOT "/pulp/api/v3/"
+#define API_NAME_MAX 255           /* characters */
 #define API_CORE_VERSION "3.117.0" /* pulpcore's that the API is compatible with */
 
 struct api_ctx;

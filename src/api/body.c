@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define PARAMS_MAX 10000 /* names in a query string or a form */
+#define PARTS_MAX 1000
 
 static int hex_digit(char c)
 {
@@ -101,7 +102,12 @@ static bool read_json(struct api_ctx *x)
 	json_t *v;
 
 	/* A name that comes twice is a mistake or a trick: whoever checked the body elsewhere may have seen the other value. */
-	if ((v = json_loadb(x->req->body.p, x->req->body.n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &e)) == NULL) {
+	v = json_loadb(x->req->body.p, x->req->body.n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &e);
+	/* An integer of more than 64 bits is valid JSON, and its field's error to report. */
+	if (v == NULL && json_error_code(&e) == json_error_numeric_overflow)
+		v = json_loadb(x->req->body.p, x->req->body.n,
+			JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &e);
+	if (v == NULL) {
 		/* jansson quotes what it stumbled over, which need not be UTF-8 */
 		if (!slice_is_utf8(slice_str(e.text)))
 			(void)snprintf(e.text, sizeof(e.text), "unable to decode bytes");
@@ -124,7 +130,30 @@ static bool read_json(struct api_ctx *x)
 	return true;
 }
 
-/* A name that comes again makes a list of its values. */
+/* A name that comes again makes a list of its values. `value` is taken over. */
+static int add_value(json_t *body, const char *name, json_t *value)
+{
+	json_t *before = json_object_get(body, name), *list;
+	int rc;
+
+	if (before == NULL)
+		return json_object_set_new(body, name, value);
+	if (json_is_array(before))
+		return json_array_append_new(before, value);
+	if ((list = json_array()) == NULL) {
+		json_decref(value);
+		return -1;
+	}
+	rc = json_array_append(list, before);
+	rc |= json_array_append_new(list, value);
+	return json_object_set_new(body, name, list) | rc;
+}
+
+static bool is_text(struct slice s)
+{
+	return slice_is_utf8(s) && (s.n == 0 || memchr(s.p, '\0', s.n) == NULL);
+}
+
 static bool read_form(struct api_ctx *x)
 {
 	struct api_param *params;
@@ -140,36 +169,114 @@ static bool read_form(struct api_ctx *x)
 		return false;
 	}
 	x->form = true;
-	if ((x->body = json_object()) == NULL)
-		goto nomem;
+	x->body = json_object();
 	for (size_t i = 0; i < count; i++) {
-		const char *name = params[i].name.p;
-		json_t *value, *before;
-
-		if (!slice_is_utf8(params[i].name) || !slice_is_utf8(params[i].value) ||
-			strlen(name) != params[i].name.n) {
+		if (!is_text(params[i].name) || !is_text(params[i].value)) {
 			api_reply_detail(x, 400, "The form is not UTF-8 text.");
 			return false;
 		}
-		if ((value = json_stringn(params[i].value.p, params[i].value.n)) == NULL)
-			goto nomem;
-		before = json_object_get(x->body, name);
-		if (before == NULL) {
-			rc = json_object_set_new(x->body, name, value);
-		} else if (json_is_array(before)) {
-			rc = json_array_append_new(before, value);
-		} else {
-			json_t *list = json_array();
-
-			rc = json_array_append(list, before) | json_array_append_new(list, value);
-			rc |= json_object_set_new(x->body, name, list);
+		if (add_value(x->body, params[i].name.p, json_stringn(params[i].value.p, params[i].value.n)) < 0) {
+			api_reply_err(x, -ERR_NOMEM, &err);
+			return false;
 		}
-		if (rc < 0)
-			goto nomem;
 	}
 	return true;
-nomem:
-	api_reply_err(x, -ERR_NOMEM, &err);
+}
+
+/* ---- multipart/form-data (RFC 7578, RFC 2046 section 5.1) ---- */
+
+/* The parameter of a header field: name="value" or name=value, after the first ';'. */
+static struct slice parameter(struct slice field, struct slice name)
+{
+	struct slice rest = field;
+
+	(void)slice_cut(&rest, ';');
+	while (rest.p != NULL) {
+		struct slice key, value;
+
+		rest = slice_trim(rest);
+		key = slice_cut(&rest, '=');
+		if (rest.p == NULL)
+			break;
+		if (rest.n > 0 && rest.p[0] == '"') {
+			rest = slice_of(rest.p + 1, rest.n - 1);
+			value = slice_cut(&rest, '"');
+			(void)slice_cut(&rest, ';');
+		} else {
+			value = slice_trim(slice_cut(&rest, ';'));
+		}
+		if (slice_eq_nocase(slice_trim(key), name))
+			return value;
+	}
+	return SLICE_NULL;
+}
+
+/* What comes before `what`, and moves *rest behind it; p == NULL: it does not come. */
+static struct slice cut_at(struct slice *rest, struct slice what)
+{
+	const char *at = rest->n > 0 ? memmem(rest->p, rest->n, what.p, what.n) : NULL;
+	struct slice before;
+
+	if (at == NULL)
+		return SLICE_NULL;
+	before = slice_of(rest->p, (size_t)(at - rest->p));
+	*rest = slice_of(at + what.n, rest->n - before.n - what.n);
+	return before;
+}
+
+/* One part: its header fields, a blank line, its content. False: malformed. */
+static bool read_part(struct api_ctx *x, struct slice part)
+{
+	struct slice content = part, head = cut_at(&content, SLICE("\r\n\r\n")), name = SLICE_NULL, file = SLICE_NULL;
+	json_t *value;
+	char *key;
+
+	if (head.p == NULL)
+		return false;
+	while (head.p != NULL) {
+		struct slice line = slice_trim(slice_cut(&head, '\n')), field = line,
+			     title = slice_trim(slice_cut(&field, ':'));
+
+		if (field.p == NULL || !slice_eq_nocase(title, SLICE("Content-Disposition")))
+			continue;
+		name = parameter(field, SLICE("name"));
+		file = parameter(field, SLICE("filename"));
+	}
+	if (name.n == 0 || !is_text(name) || (key = arena_strdup(&x->arena, name)) == NULL)
+		return false;
+	if (file.p == NULL && !is_text(content))
+		return false;
+	/* No field takes files yet: one in the place of a text has the wrong type. */
+	value = file.p != NULL ? json_object() : json_stringn(content.n > 0 ? content.p : "", content.n);
+	return add_value(x->body, key, value) == 0;
+}
+
+static bool read_multipart(struct api_ctx *x)
+{
+	struct slice boundary = parameter(x->req->content_type, SLICE("boundary")), rest = x->req->body, part;
+	char delimiter[4 + 70];
+	size_t parts = 0;
+
+	x->form = true;
+	x->body = json_object();
+	if (boundary.n == 0 || boundary.n > 70)
+		goto bad;
+	(void)snprintf(delimiter, sizeof(delimiter), "\r\n--%.*s", SLICE_ARG(boundary));
+	if (slice_starts(rest, slice_str(delimiter + 2)))
+		rest = slice_of(rest.p + boundary.n + 2, rest.n - boundary.n - 2);
+	else if (cut_at(&rest, slice_str(delimiter)).p == NULL)
+		goto bad;
+	for (;;) {
+		if (slice_starts(rest, SLICE("--")))
+			return true;
+		if (cut_at(&rest, SLICE("\r\n")).p == NULL ||
+			(part = cut_at(&rest, slice_of(delimiter, boundary.n + 4))).p == NULL)
+			goto bad;
+		if (++parts > PARTS_MAX || !read_part(x, part))
+			goto bad;
+	}
+bad:
+	api_reply_detail(x, 400, "Multipart form parse error - the form is malformed.");
 	return false;
 }
 
@@ -191,6 +298,8 @@ bool api_body_read(struct api_ctx *x)
 		return read_json(x);
 	if (slice_eq_nocase(type, SLICE("application/x-www-form-urlencoded")))
 		return read_form(x);
+	if (slice_eq_nocase(type, SLICE("multipart/form-data")))
+		return read_multipart(x);
 	if (!slice_is_utf8(x->req->content_type))
 		type = SLICE("?");
 	api_reply_detail(x, 415, "Unsupported media type \"%.*s\" in request.",

@@ -73,17 +73,11 @@ static const char *type_name(const json_t *v)
 
 static const char *clean_string(struct api_ctx *x, const struct api_field *f, json_t *in, json_t **out)
 {
-	char number[64];
 	struct slice s;
 
-	if (json_is_integer(in)) { /* numbers are texts too where a text is wanted */
-		(void)snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(in));
-		s = slice_str(number);
-	} else if (json_is_string(in)) {
-		s = text_of(in);
-	} else {
+	if (!json_is_string(in))
 		return "Not a valid string.";
-	}
+	s = text_of(in);
 	if (!(f->flags & F_VERBATIM))
 		s = slice_trim(s);
 	if (s.n == 0 && !(f->flags & F_BLANK))

@@ -30,7 +30,11 @@ static json_t *show_hidden(struct api_ctx *x, const struct api_resource *r, cons
 
 static const struct api_field fields[] = {
 	API_COMMON_FIELDS,
-	{.name = "name", .type = T_STRING, .flags = F_REQUIRED | F_UNIQUE | F_COMMON, .help = "unique name"},
+	{.name = "name",
+		.type = T_STRING,
+		.flags = F_REQUIRED | F_UNIQUE | F_COMMON,
+		.max_length = API_NAME_MAX,
+		.help = "unique name"},
 	{.name = "url",
 		.type = T_STRING,
 		.flags = F_REQUIRED | F_COMMON,
