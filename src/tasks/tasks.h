@@ -33,7 +33,7 @@ const json_t *task_args(const struct task *t);
 void *task_env(const struct task *t);
 struct catalog *task_catalog(const struct task *t);
 const struct task_row *task_self(const struct task *t);
-/* Reports progress; writes at most twice a second per report, and always the first and a final state. total -1: unknown. */
+/* Reports progress; at most two writes a second and report, the first and a final state at once. total -1: unknown. */
 void task_progress(struct task *t, const char *code, const char *message, int64_t total, int64_t done);
 void task_progress_done(struct task *t, const char *code, int64_t done); /* completed, total = done if it was unknown */
 int task_created(struct task *t, const char *prn, const char *href);

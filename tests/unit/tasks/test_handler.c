@@ -45,6 +45,23 @@ static int run_progress(struct task *t, struct err *err)
 	return 0;
 }
 
+/* Its last number comes too soon to be written at once, and then it waits for somebody who has seen it. */
+static int run_waiting(struct task *t, struct err *err)
+{
+	int64_t deadline = clock_mono_ns() + 60 * NS_PER_S;
+	const char *done = "";
+
+	task_progress(t, "a", "Waiting", 10, 0);
+	task_progress(t, "a", NULL, 10, 4);
+	while (strcmp(done, "4") != 0) {
+		if (clock_mono_ns() > deadline)
+			return err_set(err, -ERR_TIMEOUT, "the last number is '%s'", done);
+		done = fixture_text(
+			&f, &task_self(t)->uuid, "SELECT CAST(done AS TEXT) FROM progress_report WHERE task_id = $1");
+	}
+	return 0;
+}
+
 /* Somebody cancels it while it works. */
 static int run_canceled(struct task *t, struct err *err)
 {
@@ -57,6 +74,7 @@ static const struct task_handler handlers[] = {
 	{"ok.later", run_ok, false},
 	{"fail", run_fail, true},
 	{"progress", run_progress, true},
+	{"waiting", run_waiting, true},
 	{"canceled", run_canceled, true},
 };
 static const struct task_registry registry = {handlers, sizeof(handlers) / sizeof(handlers[0]), &env};
@@ -153,6 +171,14 @@ static void test_progress_is_throttled(void **state)
 	assert_true(spent <= 8 + halves);
 }
 
+static void test_progress_is_true_while_the_handler_waits(void **state)
+{
+	struct uuid u = fixture_dispatch(&f, &registry, "waiting", "{}", NULL);
+
+	assert_string_equal(fixture_text(&f, &u, "SELECT error FROM task WHERE id = $1"), "");
+	assert_int_equal(fixture_state(&f, &u), TASK_COMPLETED);
+}
+
 static void test_canceled_meanwhile(void **state)
 {
 	struct uuid u = fixture_dispatch(&f, &registry, "canceled", "{}", NULL);
@@ -205,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_progress, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_progress_is_throttled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_progress_is_true_while_the_handler_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_canceled_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unknown_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_child, set_up, tear_down),
