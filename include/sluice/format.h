@@ -45,10 +45,10 @@ struct sluice_unit {
 
 /* How one metadata file was had. */
 struct sluice_fetched {
-	int status;           /* 200; 304 when unchanged; 404 and 410 are not errors of the call */
-	char etag[256];       /* "" when absent */
+	int status;     /* 200, 304, 404 or 410 */
+	char etag[256]; /* "" when absent */
 	char last_modified[64];
-	char sha256[65];      /* of the bytes */
+	char sha256[65]; /* of the bytes */
 	int64_t size;
 	char problem[512]; /* of a 404 or 410: what to say when the file was needed */
 };
@@ -57,23 +57,26 @@ struct sluice_sync; /* one sync in progress */
 
 /* What a format may call during sync(). Functions return 0 or negative; after a negative result return it. */
 struct sluice_sync_host {
-	/* Downloads `url` with the remote's settings and retries, handing over pieces as they come; `take` returns 0, or negative to stop. `if_changed`: conditional
-	 * on the validators of the last successful sync of this very URL; then status may be 304 and the sync may end with unchanged(). `save_as`: keep
-	 * the bytes as an artifact that publications can show under that path (upstream's own metadata); NULL: do not keep. */
-	int (*fetch)(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as, int (*take)(void *arg, const char *p, size_t n), void *arg,
-		struct sluice_fetched *out);
-	/* Declares a unit. Copied; written in batches. */
+	/* Downloads `url` with the remote's settings and retries, and when it is there whole, hands it over in pieces; `take` returns 0, or negative to
+	 * stop. `if_changed`: conditional on what the last successful sync of this very URL saw; then status may be 304, nothing is handed over, and the
+	 * sync may end with unchanged(). `save_as`: keep the bytes, so that the publication of this sync can show them under that path (upstream's own
+	 * metadata); NULL: do not keep. 404 and 410 are no error of the call: look at the status. */
+	int (*fetch)(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as,
+		int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out);
+	/* Declares a unit. Copied; written in batches. What cannot be served (a bad path, URL or digest) fails the sync. */
 	int (*unit)(struct sluice_sync *s, const struct sluice_unit *u);
-	/* Says that upstream has nothing new: the sync ends, reported as skipped. */
+	/* After a 304: says that upstream has nothing new. Return its result; the sync ends, reported as skipped. */
 	int (*unchanged)(struct sluice_sync *s);
-	void (*progress)(struct sluice_sync *s, const char *code, const char *message, int64_t total /* -1 unknown */, int64_t done);
+	void (*progress)(struct sluice_sync *s, const char *code, const char *message, int64_t total /* -1 unknown */,
+		int64_t done);
 	/* Ends the sync with this reason, which the task shows. Always negative: `return h->fail(s, "…")`. */
 	int (*fail)(struct sluice_sync *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 	/* Facts: "remote.url", "remote.name", "repository.name", "mirror" ("true"/"false"), or a field of the format: "remote.<field>",
 	 * "repository.<field>", "sync.<option>". NULL when unset. */
 	const char *(*get)(struct sluice_sync *s, const char *name);
 	/* The URL of `relative_path` beside `base_url`, percent-encoded, with base_url's query; into out. */
-	int (*sibling_url)(struct sluice_sync *s, const char *base_url, const char *relative_path, char *out, size_t cap);
+	int (*sibling_url)(
+		struct sluice_sync *s, const char *base_url, const char *relative_path, char *out, size_t cap);
 };
 
 struct sluice_publish; /* one publication being made */
@@ -96,13 +99,22 @@ struct sluice_publish_host {
 	/* Publishes a metadata file that a sync kept with `save_as`; 1: not there. */
 	int (*file_kept)(struct sluice_publish *p, const char *save_as, const char *relative_path);
 	int (*fail)(struct sluice_publish *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-	const char *(*get)(struct sluice_publish *p, const char *name); /* "publication.<field>", "repository.<field>", "mirror", "remote.url" (mirror only) */
+	const char *(*get)(struct sluice_publish *p,
+		const char
+			*name); /* "publication.<field>", "repository.<field>", "mirror", "remote.url" (mirror only) */
 	/* Gives a field of the publication another value (JSON) than it came with. Before the first file. */
 	int (*set)(struct sluice_publish *p, const char *field, const char *json);
 };
 
 /* A field of a resource, for the REST API, its checks and its documentation. */
-enum sluice_field_type { SLUICE_STRING, SLUICE_TEXT, SLUICE_INTEGER, SLUICE_BOOLEAN, SLUICE_STRING_LIST, SLUICE_OBJECT };
+enum sluice_field_type {
+	SLUICE_STRING,
+	SLUICE_TEXT,
+	SLUICE_INTEGER,
+	SLUICE_BOOLEAN,
+	SLUICE_STRING_LIST,
+	SLUICE_OBJECT
+};
 struct sluice_field {
 	const char *name;
 	enum sluice_field_type type;
@@ -112,18 +124,20 @@ struct sluice_field {
 };
 
 struct sluice_format {
-	unsigned abi;       /* SLUICE_FORMAT_ABI */
-	const char *name;   /* "file": the first part of types and paths */
-	const char *kind;   /* "file": the second part; types are "<name>.<kind>" */
+	unsigned abi;        /* SLUICE_FORMAT_ABI */
+	const char *name;    /* "file": the first part of types and paths */
+	const char *kind;    /* "file": the second part; types are "<name>.<kind>" */
 	const char *version; /* as status/ shows it, a Pulp plugin's version that it is compatible with */
-	const char *model;  /* "File": Pulp's model prefix: FileRemote, FileRepository, … (prn:file.fileremote:…, schema file.FileRemote) */
-	unsigned policies;  /* SLUICE_IMMEDIATE | … */
+	const char *
+		model; /* "File": Pulp's model prefix: FileRemote, FileRepository, … (prn:file.fileremote:…, schema file.FileRemote) */
+	unsigned policies; /* SLUICE_IMMEDIATE | … */
 	bool serves_without_publication;
 	bool reclaimable; /* saved artifacts may be turned back into lazy ones */
 	/* The format's own fields (NULL-name terminated; NULL: none), beside the common ones. */
-	const struct sluice_field *remote_fields, *repository_fields, *publication_fields, *distribution_fields, *content_fields;
-	const char *content_type;   /* "file.file": the main type of unit */
-	const char *content_plural; /* "files": content/file/files/ */
+	const struct sluice_field *remote_fields, *repository_fields, *publication_fields, *distribution_fields,
+		*content_fields;
+	const char *content_type;             /* "file.file": the main type of unit */
+	const char *content_plural;           /* "files": content/file/files/ */
 	const char *task_sync, *task_publish; /* Pulp's dotted task names */
 
 	int (*sync)(const struct sluice_sync_host *h, struct sluice_sync *s);

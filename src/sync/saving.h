@@ -8,10 +8,12 @@
 #include "base/pool.h"
 #include "catalog/catalog.h"
 #include "store/store.h"
+#include "sync/wire.h"
 
 #define SAVING_ITEMS 100                 /* written when a batch has so many, */
 #define SAVING_BYTES ((int64_t)64 << 20) /* or so many bytes: what a crash costs */
-#define SAVING_ROOM (SAVING_ITEMS + 256) /* every transfer that runs may end before the batch is handed over */
+#define SAVING_ROOM \
+	(SAVING_ITEMS + WIRE_CONCURRENCY_MAX) /* every transfer that runs may end before the batch is handed over */
 
 /* What became of a source, for the catalog. */
 struct saving_mark {

@@ -225,9 +225,19 @@ static int next_undeferred(void *arg, struct change_missing *rows, size_t max, s
 	return 0;
 }
 
-int units_flush(struct sluice_sync *s)
+/* Under immediate all of them are downloaded at the end, more of them at once. */
+static int download_undeferred(struct sluice_sync *s)
 {
 	struct undeferred walk = {.units = &s->units};
+	bool any = false;
+
+	for (size_t i = 0; i < s->units.count; i++)
+		any = any || s->units.undeferred[i] != NULL;
+	return any && s->remote->policy != POLICY_IMMEDIATE ? download_all(s, next_undeferred, &walk) : 0;
+}
+
+int units_flush(struct sluice_sync *s)
+{
 	int rc = 0;
 
 	if (s->units.count == 0)
@@ -235,9 +245,8 @@ int units_flush(struct sluice_sync *s)
 	rc = sync_begin_change(s);
 	if (rc == 0)
 		rc = change_declare(s->change, s->units.unit, s->units.count, &s->err);
-	/* Under immediate all of them are downloaded at the end, more of them at once. */
-	if (rc == 0 && s->remote->policy != POLICY_IMMEDIATE)
-		rc = download_all(s, next_undeferred, &walk);
+	if (rc == 0)
+		rc = download_undeferred(s);
 	s->units.count = 0;
 	arena_reset(&s->units.arena);
 	return rc;

@@ -10,7 +10,6 @@
 
 #define POOL_THREADS 4
 #define CONCURRENCY_DEFAULT 10 /* what Pulp documents for a remote that says nothing */
-#define CONCURRENCY_MAX 256    /* each needs two descriptors; the limit of a process is often 1,024 */
 #define RETRIES_DEFAULT 3
 #define RETRIES_MAX 100
 
@@ -23,7 +22,7 @@ int wire_init(struct wire *w, const struct settings *settings, struct err *err)
 	int rc = loop_new("sync", &w->loop, err);
 
 	if (rc == 0)
-		rc = pool_new("sync", POOL_THREADS, 4 * CONCURRENCY_MAX, &w->pool, err);
+		rc = pool_new("sync", POOL_THREADS, 4 * WIRE_CONCURRENCY_MAX, &w->pool, err);
 	if (rc == 0) {
 		opts.loop = w->loop;
 		opts.pool = w->pool;
@@ -49,7 +48,7 @@ int wire_concurrency(const struct remote_row *r)
 {
 	if (r->download_concurrency <= 0)
 		return CONCURRENCY_DEFAULT;
-	return (int)MIN(r->download_concurrency, CONCURRENCY_MAX);
+	return (int)MIN(r->download_concurrency, WIRE_CONCURRENCY_MAX);
 }
 
 int wire_retries(const struct remote_row *r)

@@ -20,7 +20,10 @@ int wire_init(struct wire *w, const struct settings *settings, struct err *err);
 void wire_fini(struct wire *w); /* also of a zeroed one */
 /* How fetch talks to a remote; borrows from `r`. */
 void wire_remote(const struct remote_row *r, struct fetch_remote *out);
-int wire_concurrency(const struct remote_row *r); /* how many downloads at once: 1 to 256 */
+/* How many downloads at once: 1 to WIRE_CONCURRENCY_MAX. Each has a socket and a staging file, and as many may wait to be
+ * saved twice over; a process often has no more than 1,024 descriptors. */
+#define WIRE_CONCURRENCY_MAX 128
+int wire_concurrency(const struct remote_row *r);
 int wire_retries(const struct remote_row *r);
 int wire_wait(struct wire *w, int64_t ms, struct err *err);
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct sluice_format *const bench_formats[] = {&file_format, NULL};
+const struct sluice_format *bench_formats[] = {&file_format, NULL};
 
 /* sha256 of "one", "two", "three" begin so. */
 #define ONE "7692c3ad"

@@ -29,7 +29,7 @@ struct bench {
 };
 
 /* cmocka set-up and tear-down. Formats: those of bench_formats, which the test program defines. */
-extern const struct sluice_format *const bench_formats[];
+extern const struct sluice_format *bench_formats[];
 int bench_setup(void **state);
 int bench_teardown(void **state);
 

@@ -285,21 +285,34 @@ void site_script(struct site *u, const char *path, const struct site_script *s)
 	pthread_mutex_unlock(&u->lock);
 }
 
-#define COUNT(name, field)                         \
-	int name(struct site *u, const char *path) \
-	{                                          \
-		struct page *p;                    \
-		int n;                             \
-                                                   \
-		pthread_mutex_lock(&u->lock);      \
-		p = find(u, path);                 \
-		n = p != NULL ? p->field : 0;      \
-		pthread_mutex_unlock(&u->lock);    \
-		return n;                          \
-	}
-COUNT(site_hits, hits)
-COUNT(site_conditional, conditional)
-COUNT(site_ranges, ranges)
+/* One of a page's counts, read under the lock. */
+static int count_of(struct site *u, const char *path, size_t field)
+{
+	const struct page *p;
+	int n = 0;
+
+	pthread_mutex_lock(&u->lock);
+	p = find(u, path);
+	if (p != NULL)
+		memcpy(&n, (const char *)p + field, sizeof(n));
+	pthread_mutex_unlock(&u->lock);
+	return n;
+}
+
+int site_hits(struct site *u, const char *path)
+{
+	return count_of(u, path, offsetof(struct page, hits));
+}
+
+int site_conditional(struct site *u, const char *path)
+{
+	return count_of(u, path, offsetof(struct page, conditional));
+}
+
+int site_ranges(struct site *u, const char *path)
+{
+	return count_of(u, path, offsetof(struct page, ranges));
+}
 
 int site_most_at_once(struct site *u)
 {

@@ -47,7 +47,7 @@ static const struct sluice_format test_format = {
 	.sync = run_sync,
 	.publish = run_publish,
 };
-const struct sluice_format *const bench_formats[] = {&test_format, NULL};
+const struct sluice_format *bench_formats[] = {&test_format, NULL};
 
 #define T "test.thing"
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct sluice_format *const bench_formats[] = {&file_format, NULL};
+const struct sluice_format *bench_formats[] = {&file_format, NULL};
 
 static const char *const files[] = {"a.iso", "one", "b.iso", "two", "c.iso", "three", NULL};
 
