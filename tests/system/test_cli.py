@@ -126,7 +126,7 @@ def test_config_shows_values_and_their_origin(tmp_path, sluice):
     assert re.search(r"workers = 2.*default", r.stdout)
 
 
-@pytest.mark.parametrize("text, where", [("[server]\nlisten = nonsense\n", "2"), ("[tasks]\n\nworkers = many\n", "3"), ("[nope]\nx = 1\n", "2"),
+@pytest.mark.parametrize("text, where", [("[server]\nlisten = nonsense\n", "2"), ("[tasks]\n\nworkers = many\n", "3"), ("[nope]\nx = 1\n", "1"),
                                          ("[content]\nnope = 1\n", "2"), ("[tasks]\nworkers = 99999999\n", "2"), ("rubbish\n", "1")], ids=range(6))
 def test_a_bad_configuration_stops_the_start(tmp_path, text, where):
     conf = tmp_path / "server.conf"
