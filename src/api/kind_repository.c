@@ -106,7 +106,7 @@ static const struct api_field sync_fields[] = {
 	{.name = NULL},
 };
 
-/* The remote of the request, else the repository's. False: answered. */
+/* The remote of the request, else the repository's; the caller's in either case. False: answered. */
 static bool remote_of(
 	struct api_ctx *x, const struct api_route *rt, const json_t *row, const json_t *options, json_t **remote)
 {
@@ -133,7 +133,6 @@ static bool remote_of(
 	if (!slice_starts(slice_str(type), slice_str(api_text(x, "%s.", rt->resource->format->name)))) {
 		api_reply_bare(x, "Type for Remote '%s' does not match Repository '%s'.", api_row_str(*remote, "name"),
 			api_row_str(row, "name"));
-		json_decref(*remote);
 		return false;
 	}
 	return true;
