@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define PAGE 1000
+#define FRESH_MAX (PAGE + 2 * SAVING_ROOM)
 
 enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_ENDED, SLOT_PAUSED, SLOT_READY };
 
@@ -61,8 +62,11 @@ struct download {
 	/* the page that is worked on */
 	struct change_missing *rows;
 	size_t count, at;
-	struct change_missing *later; /* rows whose bytes are on their way for another one */
+	struct change_missing
+		*later; /* rows whose bytes are on their way, or were saved since the page was looked up */
 	size_t later_count;
+	uint8_t (*fresh)[32]; /* what came since then, and what was on its way: FRESH_MAX */
+	size_t fresh_count;
 	bool in_later; /* rows are those of a `later` */
 	bool exhausted;
 };
@@ -310,6 +314,8 @@ static int save(struct slot *sl, const struct digests *actual)
 	};
 
 	saving_add(&sl->d->saving, &sl->st, sl->off, &row);
+	if (sl->d->fresh_count < FRESH_MAX)
+		memcpy(sl->d->fresh[sl->d->fresh_count++], actual->d[DIGEST_SHA256], 32);
 	s->downloaded++;
 	task_progress(s->task, "sync.downloading.artifacts", "Downloading Artifacts", -1, s->downloaded);
 	slot_free(sl);
@@ -463,7 +469,8 @@ static int link_saved(struct download *d)
 
 /* ---- the pump ---- */
 
-/* Are these bytes on their way for another path? Then they are downloaded once. */
+/* Are these bytes on their way for another path, or saved after the page was compared with the catalog? Then they are
+ * linked with the next page, and downloaded once. */
 static bool under_way(const struct download *d, const struct change_missing *row)
 {
 	const uint8_t *sha256 = row->digests.d[DIGEST_SHA256];
@@ -477,7 +484,21 @@ static bool under_way(const struct download *d, const struct change_missing *row
 			memcmp(sl->want.digests.d[DIGEST_SHA256], sha256, 32) == 0)
 			return true;
 	}
-	return saving_has(&d->saving, sha256);
+	for (size_t i = 0; i < d->fresh_count; i++)
+		if (memcmp(d->fresh[i], sha256, 32) == 0)
+			return true;
+	return false;
+}
+
+/* Before a page is compared with the catalog: what is written is found there. */
+static void forget_written(struct download *d)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->fresh_count; i++)
+		if (saving_has(&d->saving, d->fresh[i]))
+			memmove(d->fresh[kept++], d->fresh[i], 32);
+	d->fresh_count = kept;
 }
 
 static bool is_idle(const struct download *d)
@@ -493,6 +514,7 @@ static int turn_page(struct download *d)
 
 	change_missing_fini(d->rows, d->count);
 	d->at = d->count = 0;
+	forget_written(d);
 	d->in_later = d->later_count > 0;
 	if (d->in_later) {
 		d->rows = d->later;
@@ -611,6 +633,7 @@ static void stop(struct download *d)
 		change_missing_fini(d->later, d->later_count);
 	free(d->rows);
 	free(d->later);
+	free(d->fresh);
 	free(d->slots);
 }
 
@@ -622,7 +645,8 @@ static int start(struct download *d)
 	d->slots = calloc((size_t)d->slot_count, sizeof(*d->slots));
 	d->rows = calloc(PAGE, sizeof(*d->rows));
 	d->later = calloc(PAGE, sizeof(*d->later));
-	if (d->slots == NULL || d->rows == NULL || d->later == NULL) {
+	d->fresh = calloc(FRESH_MAX, sizeof(*d->fresh));
+	if (d->slots == NULL || d->rows == NULL || d->later == NULL || d->fresh == NULL) {
 		d->slot_count = 0;
 		return err_set(&s->err, -ERR_NOMEM, "no memory for downloads");
 	}

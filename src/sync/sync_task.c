@@ -290,7 +290,10 @@ static int set_result(struct sluice_sync *s)
 static void report(struct sluice_sync *s)
 {
 	task_progress_done(s->task, "sync.downloading.metadata", s->fetched);
-	task_progress_done(s->task, "sync.parsing.metadata", s->declared);
+	if (s->downloaded > 0)
+		task_progress_done(s->task, "sync.downloading.artifacts", s->downloaded);
+	if (s->missing > 0)
+		task_progress_done(s->task, "sync.missing.artifacts", s->missing);
 	task_progress(s->task, "associating.content", "Associating Content", s->result.added, 0);
 	task_progress_done(s->task, "associating.content", s->result.added);
 	if (s->mirror || s->result.removed > 0) {

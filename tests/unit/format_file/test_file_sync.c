@@ -82,6 +82,39 @@ static void immediate_saves_everything_once(void **state)
 	assert_int_equal(bench_done(b, "sync.downloading.artifacts"), 3);
 }
 
+/* Over several pages and batches, the same few contents again and again. */
+static void many_paths_few_contents(void **state)
+{
+	struct bench *b = *state;
+	const char *remote = remote_of(b, ""), *repo = bench_repository(b, "file.file", "r", "");
+	struct buf manifest = BUF_INIT(0);
+
+	for (int i = 0; i < 150; i++) {
+		char path[32], body[32];
+
+		snprintf(path, sizeof(path), "/r/%d", i);
+		snprintf(body, sizeof(body), "body %d", i);
+		site_put(b->up, path, slice_str(body));
+	}
+	for (int i = 0; i < 3000; i++) {
+		char path[32], body[32];
+
+		snprintf(body, sizeof(body), "body %d", i % 150);
+		if (i < 150)
+			snprintf(path, sizeof(path), "%d", i);
+		else
+			snprintf(path, sizeof(path), "copy%d/%d", i / 150, i % 150);
+		bench_manifest_line(&manifest, path, slice_str(body));
+	}
+	site_put(b->up, "/r/PULP_MANIFEST", buf_slice(&manifest));
+	buf_fini(&manifest);
+	assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
+	/* Upstream does not even have the copies. */
+	assert_int_equal(bench_count(b, "artifact"), 150);
+	assert_int_equal(site_all_hits(b->up), 151);
+	assert_int_equal(bench_saved(b, repo, "copy19/149"), 1);
+}
+
 static void no_more_at_once_than_allowed(void **state)
 {
 	struct bench *b = *state;
@@ -598,6 +631,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(on_demand_declares_only),
 		TEST(immediate_saves_everything_once),
+		TEST(many_paths_few_contents),
 		TEST(no_more_at_once_than_allowed),
 		TEST(additive_keeps_mirror_removes),
 		TEST(replaced_file),
