@@ -4,8 +4,10 @@
  * any number of times, on_done exactly once (never from inside fetch_start). Redirects are followed (10 at most; credentials stay with their origin,
  * C20 and facts 0.6). Bodies are never decoded: `Accept-Encoding: identity`.
  *
- * What can pass is retried here as long as no byte of a body was delivered: connection errors, time-outs, 429 (Retry-After honoured, up to 60 s),
- * 5xx; with exponential back-off and jitter, `max_retries` times. What happens after the first byte is the caller's to decide. */
+ * What can pass is retried here as long as on_head was not called: connection errors, time-outs, the statuses of fetch_status_may_pass(); after
+ * the back-off, or after Retry-After when that is longer; `max_retries` times. A response that asks for more than 60 s is not retried but delivered, for
+ * the caller to plan. What happens after on_head is the caller's to decide. Fault points: fetch.start (as a refused connection), fetch.data (as a
+ * connection that breaks off). */
 #ifndef SLUICE_FETCH_FETCH_H
 #define SLUICE_FETCH_FETCH_H
 
@@ -25,10 +27,11 @@ struct fetch_ctx_opts {
 	struct pool *pool;               /* for file:// */
 	const char *user_agent;          /* NULL: "sluice/<version>" */
 	const char *allowed_import_paths; /* comma-separated directories for file://; "" refuses all */
-	const char *credential_hosts;    /* further hosts that may get credentials */
+	const char *credential_hosts;    /* further hosts (HOST or HOST:PORT) that may get credentials; never over http what belongs to https */
 };
+/* The first one of the process reads the system's certificate authorities: tens of milliseconds. */
 int fetch_ctx_new(const struct fetch_ctx_opts *opts, struct fetch_ctx **out, struct err *err);
-/* Cancels what runs (each on_done gets -ERR_CANCELED) and frees. */
+/* Cancels what runs (each on_done gets -ERR_CANCELED) and frees. Not from inside a call-back. */
 void fetch_ctx_free(struct fetch_ctx **pc);
 
 /* How to talk to an upstream; copied by fetch_start as far as needed. Strings may be NULL. */

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct file_job {
 	struct file_port *port;
 	struct file_job *next; /* port->done */
 	struct fetch *fetch;   /* loop; NULL: nobody waits for it any more */
+	_Atomic bool unwanted; /* the same for the pool: it need not do what it has not begun */
 	bool in_pool;          /* loop */
 	bool paused;           /* loop: `piece` was not taken */
 	bool head_done;        /* loop */
@@ -207,7 +209,8 @@ static void job_run(struct pool_job *pool_job)
 	struct file_port *p = j->port;
 	bool orphan;
 
-	j->rc = j->status == 0 ? job_open(j) : job_read(j);
+	if (!atomic_load_explicit(&j->unwanted, memory_order_relaxed))
+		j->rc = j->status == 0 ? job_open(j) : job_read(j);
 	pthread_mutex_lock(&p->lock);
 	orphan = p->closed;
 	if (!orphan) {
@@ -468,6 +471,7 @@ static void file_stop(struct fetch *f)
 	if (j == NULL)
 		return;
 	j->fetch = NULL;
+	atomic_store_explicit(&j->unwanted, true, memory_order_relaxed);
 	if (!j->in_pool) /* else port_wake() frees it */
 		job_free(j);
 }

@@ -48,7 +48,7 @@ void env_open_tls(
 	memset(e, 0, sizeof(*e));
 	e->fds = open_fds();
 	assert_int_equal(loop_new("test", &e->loop, &err), 0);
-	assert_int_equal(pool_new("test", 2, 100, &e->pool, &err), 0);
+	assert_int_equal(pool_new("test", 2, 1000, &e->pool, &err), 0);
 	if (given != NULL)
 		opts = *given;
 	opts.loop = e->loop;
