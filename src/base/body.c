@@ -10,6 +10,7 @@
 
 struct memory_body {
 	struct body b;
+	bool in_arena;
 	const char *p;
 	size_t n;
 	void (*release)(void *arg);
@@ -18,6 +19,7 @@ struct memory_body {
 
 struct file_body {
 	struct body b;
+	bool in_arena;
 	int fd;
 	int64_t size;
 	void (*release)(void *arg, int fd);
@@ -35,7 +37,9 @@ static void no_unwait(struct body *b, struct wake *w)
 
 static int64_t memory_ready(struct body *b, int64_t off)
 {
-	return (int64_t)container_of(b, struct memory_body, b)->n - off;
+	int64_t n = (int64_t)container_of(b, struct memory_body, b)->n;
+
+	return MAX(n - off, 0);
 }
 static int64_t memory_size(const struct body *b)
 {
@@ -48,9 +52,10 @@ static int memory_fd(const struct body *b)
 static ssize_t memory_read(struct body *b, int64_t off, void *p, size_t n)
 {
 	struct memory_body *m = container_of(b, struct memory_body, b);
-	size_t have = MIN(n, m->n - (size_t)off);
+	size_t have = (size_t)off < m->n ? MIN(n, m->n - (size_t)off) : 0;
 
-	memcpy(p, m->p + off, have);
+	if (have > 0)
+		memcpy(p, m->p + off, have);
 	return (ssize_t)have;
 }
 static void memory_done(struct body **pb)
@@ -63,7 +68,8 @@ static void memory_done(struct body **pb)
 	m = container_of(b, struct memory_body, b);
 	if (m->release != NULL)
 		m->release(m->arg);
-	free(m);
+	if (!m->in_arena)
+		free(m);
 }
 static const struct body_ops memory_ops = {
 	.ready = memory_ready,
@@ -82,6 +88,17 @@ struct body *body_memory_shared(const void *p, size_t n, void (*release)(void *a
 	if (m == NULL)
 		return NULL;
 	*m = (struct memory_body){.b.ops = &memory_ops, .p = p, .n = n, .release = release, .arg = arg};
+	return &m->b;
+}
+
+struct body *body_memory_in(struct arena *a, const void *p, size_t n, void (*release)(void *arg), void *arg)
+{
+	struct memory_body *m = arena_alloc(a, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	*m = (struct memory_body){
+		.b.ops = &memory_ops, .in_arena = true, .p = p, .n = n, .release = release, .arg = arg};
 	return &m->b;
 }
 
@@ -118,7 +135,9 @@ const char *body_peek(const struct body *b, size_t *n)
 
 static int64_t file_ready(struct body *b, int64_t off)
 {
-	return container_of(b, struct file_body, b)->size - off;
+	int64_t size = container_of(b, struct file_body, b)->size;
+
+	return MAX(size - off, 0);
 }
 static int64_t file_size(const struct body *b)
 {
@@ -142,9 +161,10 @@ static void file_done(struct body **pb)
 	f = container_of(b, struct file_body, b);
 	if (f->release != NULL)
 		f->release(f->arg, f->fd);
-	else
+	else if (!f->in_arena)
 		(void)close(f->fd); /* read-only: nothing can be lost */
-	free(f);
+	if (!f->in_arena)
+		free(f);
 }
 static const struct body_ops file_ops = {
 	.ready = file_ready,
@@ -163,5 +183,16 @@ struct body *body_file(int fd, int64_t size, void (*release)(void *arg, int fd),
 	if (f == NULL)
 		return NULL;
 	*f = (struct file_body){.b.ops = &file_ops, .fd = fd, .size = size, .release = release, .arg = arg};
+	return &f->b;
+}
+
+struct body *body_file_in(struct arena *a, int fd, int64_t size, void (*release)(void *arg, int fd), void *arg)
+{
+	struct file_body *f = arena_alloc(a, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	*f = (struct file_body){
+		.b.ops = &file_ops, .in_arena = true, .fd = fd, .size = size, .release = release, .arg = arg};
 	return &f->b;
 }

@@ -3,6 +3,7 @@
 #ifndef SLUICE_BASE_BODY_H
 #define SLUICE_BASE_BODY_H
 
+#include "base/arena.h"
 #include "base/loop.h"
 
 #include <stdint.h>
@@ -46,6 +47,10 @@ struct body *body_memory_take(void *p, size_t n);
 struct body *body_memory_shared(const void *p, size_t n, void (*release)(void *arg), void *arg);
 /* An open file of `size` bytes; `release(arg, fd)` at the end (NULL: close it). */
 struct body *body_file(int fd, int64_t size, void (*release)(void *arg, int fd), void *arg);
+/* The same two with the body itself in an arena that outlives it (an exchange's, say): no malloc. Without release nobody is told, and a file is
+ * left open. NULL when out of memory. */
+struct body *body_memory_in(struct arena *a, const void *p, size_t n, void (*release)(void *arg), void *arg);
+struct body *body_file_in(struct arena *a, int fd, int64_t size, void (*release)(void *arg, int fd), void *arg);
 /* The memory behind a memory body, NULL for others: for sending head and body in one call. */
 const char *body_peek(const struct body *b, size_t *n);
 

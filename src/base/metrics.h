@@ -45,7 +45,8 @@
 	X(tasks_failed, counter, "tasks that ended failed")                                         \
 	X(tasks_completed, counter, "tasks that ended completed")                                   \
 	X(log_warnings, counter, "log lines of level warning")                                      \
-	X(log_errors, counter, "log lines of level error")
+	X(log_errors, counter, "log lines of level error")                                          \
+	X(log_dropped, counter, "lines of the access log that nobody took")
 
 enum metric {
 #define X(name, kind, help) M_##name,
