@@ -2,14 +2,17 @@
  * (a reader that hangs), lines are dropped and counted, because a server that waits for its log is down. The shard's loop only. */
 #include "http/conn_priv.h"
 
-#include "base/log.h"
 #include "base/metrics.h"
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <unistd.h>
 
-#define LOG_FLUSH 4096 /* PIPE_BUF: a pipe that polls writable takes this much at once */
+#define LINE_MAX_BYTES \
+	4096 /* PIPE_BUF: a pipe that polls writable takes this much at once, and does not mix it with others' lines */
+#define QUOTED_MAX 600 /* bytes of a target: escaped they are four times as many */
 
 static const char *const close_text[] = {
 #define X(name, text) text,
@@ -17,62 +20,97 @@ static const char *const close_text[] = {
 #undef X
 };
 
-static void add_quoted(struct buf *b, struct slice s)
+/* One line; what does not fit is left out. */
+struct line {
+	char p[LINE_MAX_BYTES];
+	size_t n;
+};
+
+static __attribute__((format(printf, 2, 3))) void add(struct line *l, const char *fmt, ...)
 {
-	(void)buf_add(b, "\"", 1);
-	for (size_t i = 0; i < s.n && i < 2048; i++) {
+	size_t room = sizeof(l->p) - l->n;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(l->p + l->n, room, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		l->n += MIN((size_t)n, room - 1);
+}
+
+static void add_quoted(struct line *l, struct slice s)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t shown = MIN(s.n, (size_t)QUOTED_MAX);
+
+	BUG(l->n + 4 * shown + 8 > sizeof(l->p));
+	l->p[l->n++] = '"';
+	for (size_t i = 0; i < shown; i++) {
 		unsigned char ch = (unsigned char)s.p[i];
 
-		if (ch < 0x20 || ch == 0x7f || ch == '"' || ch == '\\')
-			(void)buf_addf(b, "\\x%02x", ch);
-		else
-			(void)buf_add(b, s.p + i, 1);
+		if (ch >= 0x20 && ch < 0x7f && ch != '"' && ch != '\\') {
+			l->p[l->n++] = (char)ch;
+		} else {
+			l->p[l->n++] = '\\';
+			l->p[l->n++] = 'x';
+			l->p[l->n++] = digits[ch >> 4];
+			l->p[l->n++] = digits[ch & 15];
+		}
 	}
-	(void)buf_add(b, "\"", 1);
+	for (int i = 0; i < 3 && shown < s.n; i++)
+		l->p[l->n++] = '.';
+	l->p[l->n++] = '"';
 }
 
 void access_log_flush(struct shard *s)
 {
 	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	size_t at = 0;
+	int64_t dropped = 0;
 
 	while (at < s->log.n) {
-		size_t n = MIN(s->log.n - at, (size_t)LOG_FLUSH);
-		ssize_t w;
+		size_t n = MIN(s->log.n - at, (size_t)LINE_MAX_BYTES);
+		ssize_t w = -1;
 
-		if (poll(&p, 1, 0) != 1)
-			break;
-		w = write(STDERR_FILENO, s->log.p + at, n);
+		if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0)
+			w = write(STDERR_FILENO, s->log.p + at, n);
 		if (w <= 0)
 			break;
 		at += (size_t)w;
 	}
+	for (; at < s->log.n; at++)
+		dropped += s->log.p[at] == '\n';
+	if (dropped > 0)
+		metric_add(M_log_dropped, dropped);
 	buf_reset(&s->log);
 }
 
 void access_log_line(struct conn *c, enum close_reason why, bool complete)
 {
-	struct http_x *x = &c->x;
+	struct http_x *x = c->x;
 	struct shard *s = c->shard;
-	struct buf line = BUF_INIT(8192);
 	char when[CLOCK_ISO_MAX];
-	int64_t now = clock_mono_ns();
+	struct line l;
 
 	if (!s->server->access_log)
 		return;
-	(void)buf_addf(&line, "%s INFO access id=%" PRIx64 " peer=%s method=", clock_iso(clock_wall_us(), when),
-		x->req.id, c->peer);
-	add_quoted(&line, x->req.method_text);
-	(void)buf_adds(&line, " target=");
-	add_quoted(&line, x->req.target);
-	(void)buf_addf(&line, " status=%d bytes=%" PRId64 " ms=%.3f note=%s%s%s%s\n", x->status, x->sent_bytes,
-		(double)(now - x->started_ns) / (double)NS_PER_MS, x->note != NULL ? x->note : "-",
-		complete ? "" : " ended=\"", complete ? "" : close_text[why], complete ? "" : "\"");
-	if (s->log.n + line.n > LOG_FLUSH)
+	l.n = 0;
+	add(&l, "%s INFO access id=%" PRIx64 " peer=%s method=", clock_iso(clock_wall_us(), when), x->req.id, c->peer);
+	add_quoted(&l, slice_of(x->req.method_text.p, MIN(x->req.method_text.n, (size_t)32)));
+	add(&l, " target=");
+	add_quoted(&l, x->req.target);
+	add(&l, " status=%d bytes=%" PRId64 " ms=%.3f note=%.64s", x->status, x->sent_bytes,
+		(double)(clock_mono_ns() - x->started_ns) / (double)NS_PER_MS, x->note != NULL ? x->note : "-");
+	if (!complete)
+		add(&l, " ended=\"%s\"", close_text[why]);
+	add(&l, "\n");
+	if (s->log.n + l.n > LINE_MAX_BYTES)
 		access_log_flush(s);
-	if (line.failed == 0)
-		(void)buf_add(&s->log, line.p, line.n);
-	buf_fini(&line);
+	if (buf_add(&s->log, l.p, l.n) < 0) {
+		metric_inc(M_log_dropped);
+		buf_reset(&s->log); /* the next line tries again */
+	}
 	if (s->log_timer.slot == 0)
 		(void)loop_timer_set(s->loop, &s->log_timer, 200 * NS_PER_MS);
 }

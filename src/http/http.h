@@ -67,25 +67,28 @@ int http_server_new(const struct http_server_opts *opts, struct http_server **ou
 int http_server_port(const struct http_server *s, size_t i);
 /* Starts accepting: while the loops run, from any thread. */
 void http_server_start(struct http_server *s);
-/* No new connections; idle ones close; responses in progress may end; after drain_ms the rest is cut. Blocks; not from a loop. */
+/* No new connections; idle ones close; responses in progress may end; after drain_ms the rest is cut. Blocks while the loops run; not from a loop;
+ * once. */
 void http_server_drain(struct http_server *s, int64_t drain_ms);
-void http_server_free(struct http_server **ps); /* after the loops ended */
+void http_server_free(struct http_server **ps); /* after the loops ended, before they are freed */
 
 /* ---- an exchange, on its loop ---- */
 struct loop *http_loop(const struct http_x *x);
 const struct http_request *http_request_of(const struct http_x *x);
 struct arena *http_arena(struct http_x *x); /* lives as long as the exchange */
-/* Called once if the client goes away before the response is complete. The handler's part of the exchange is over then: no http_reply any more. */
+/* Called once if the exchange ends without http_reply: the client went away, its body was malformed, too large or too slow (then the answer is
+ * given here), or the server stops. The handler's part is over then: x must not be used any more. Not called after http_reply: from there on
+ * it is the body that is told, by done. */
 void http_on_abort(struct http_x *x, void (*fn)(void *arg), void *arg);
 /* The client's certificate and such come with TLS. */
 
-/* Reads the request body into memory, at most max_bytes (else 413 is sent here and fn is not called), then calls fn. Sends 100 Continue if asked.
- * Without a body fn is called with n == 0, possibly at once. */
+/* Reads the request body into memory, at most max_bytes, then calls fn; larger: on_abort is called, perhaps at once, and 413 sent here. Sends 100
+ * Continue if asked. Without a body fn is called with n == 0, possibly at once. `body` lives until the exchange ends. */
 void http_read_body(
 	struct http_x *x, size_t max_bytes, void (*fn)(struct http_x *x, struct slice body, void *arg), void *arg);
 
 /* A streamed request body: on_data gets pieces as they come; 0, negative to refuse (then it answers itself by http_reply), or HTTP_PAUSE: this piece was not taken; it comes again
- * after http_body_resume. on_end once at the end. */
+ * (perhaps longer) after http_body_resume, which is called later, not from on_data itself. on_end once at the end. */
 struct http_sink {
 	int (*on_data)(struct http_x *x, const char *p, size_t n, void *arg);
 	void (*on_end)(struct http_x *x, void *arg);
@@ -103,14 +106,15 @@ struct http_reply {
 	const char *etag;         /* with its quotes; NULL: none */
 	int64_t last_modified_s;  /* 0: none */
 	bool ranges; /* Range, If-Range and conditions are evaluated, for GET and HEAD answers with status 200 */
-	const struct http_header *headers; /* further ones */
+	const struct http_header *headers; /* further ones; what frames the message or the connection is left out */
 	size_t header_count;
 	struct body *body; /* taken over; NULL: none */
 	int64_t size;      /* of the body; -1: unknown until its end (chunked; close for HTTP/1.0) */
 	bool close;        /* close the connection afterwards */
 	const char *note;  /* why, for the access log: "hit", "flight", "no-source" */
 };
-/* Sends the response, then ends the exchange. For HEAD the body is not sent (body may be NULL with its size given). Once per exchange. */
+/* Sends the response, then ends the exchange: x must not be used any more, except that a handler (or sink) which answers before it returns may use
+ * it until then. For HEAD the body is not sent (body may be NULL with its size given). Once per exchange. */
 void http_reply(struct http_x *x, const struct http_reply *reply);
 /* A short text/plain answer; text NULL: "STATUS: Reason\n"; retry_after_s < 0: none. */
 void http_reply_text(struct http_x *x, int status, const char *reason, const char *text, int64_t retry_after_s);

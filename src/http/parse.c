@@ -44,7 +44,7 @@ static int refuse(const char **why, int status, const char *text)
 	return -status;
 }
 
-static bool is_token(struct slice s)
+bool http_is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!token_char[(unsigned char)s.p[i]])
@@ -52,26 +52,55 @@ static bool is_token(struct slice s)
 	return s.n > 0;
 }
 
-/* One line ending in CRLF: its length without them, or -1 incomplete, -2 malformed (bare CR or LF, NUL). */
-static ptrdiff_t line_end(const char *p, size_t n)
+/* Length of the first line with its line end; 0: it is not complete; SIZE_MAX: it is longer than `max` without its CRLF. What is there of an
+ * incomplete line is judged as it will be when the rest has come: how the bytes were cut must not matter. */
+static size_t line_length(const char *p, size_t n, size_t max)
 {
-	const char *lf = memchr(p, '\n', n);
-	size_t len;
+	const char *lf = memchr(p, '\n', MIN(n, max + 2));
 
-	if (lf == NULL)
-		return -1;
-	len = (size_t)(lf - p);
-	if (len == 0 || p[len - 1] != '\r')
-		return -2;
-	len--;
-	if (memchr(p, '\r', len) != NULL || memchr(p, '\0', len) != NULL)
-		return -2;
-	return (ptrdiff_t)len;
+	if (lf != NULL)
+		return (size_t)(lf - p) + 1;
+	return n >= max + 2 ? SIZE_MAX : 0;
+}
+
+/* Only CRLF ends a line (RFC 9112 §2.2 lets us take a bare LF, and a request be two); no CR or NUL anywhere else. */
+static bool line_is_clean(const char *p, size_t n)
+{
+	return n >= 2 && p[n - 2] == '\r' && memchr(p, '\r', n - 2) == NULL && memchr(p, '\0', n - 2) == NULL;
+}
+
+/* RFC 3986 §3.2: the bytes of a host and its port, but no comma and no user. */
+static bool host_is_valid(struct slice h)
+{
+	for (size_t i = 0; i < h.n; i++) {
+		char c = h.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+			    (c != '\0' && strchr("-._~%!$&'()*+;=:[]", c) != NULL)))
+			return false;
+	}
+	return true;
+}
+
+/* Absolute form: servers must accept it (RFC 9112 §3.2.2). Cuts scheme and authority off. */
+static int cut_authority(struct slice *rest, struct http_head *h, const char **why)
+{
+	size_t n = 0;
+
+	*rest = slice_of(rest->p + (rest->p[4] == ':' ? 7 : 8), rest->n - (rest->p[4] == ':' ? 7 : 8));
+	while (n < rest->n && rest->p[n] != '/' && rest->p[n] != '?')
+		n++;
+	h->req.host = slice_of(rest->p, n);
+	if (n == 0 || !host_is_valid(h->req.host))
+		return refuse(why, 400, "malformed authority in the request target");
+	*rest = slice_of(rest->p + n, rest->n - n);
+	return 0;
 }
 
 static int parse_target(struct slice t, struct http_head *h, const char **why)
 {
 	struct slice rest = t;
+	bool absolute = false;
 	ptrdiff_t q;
 
 	for (size_t i = 0; i < t.n; i++)
@@ -83,24 +112,20 @@ static int parse_target(struct slice t, struct http_head *h, const char **why)
 		return 0;
 	}
 	if (slice_starts_nocase(t, SLICE("http://")) || slice_starts_nocase(t, SLICE("https://"))) {
-		/* Absolute form: servers must accept it (RFC 9112 §3.2.2). */
-		size_t skip = t.p[4] == ':' ? 7 : 8;
-		struct slice after = slice_of(t.p + skip, t.n - skip);
-		ptrdiff_t slash = slice_chr(after, '/');
+		int rc = cut_authority(&rest, h, why);
 
-		if (slash <= 0)
-			return refuse(why, 400, "request target without a path");
-		h->req.host = slice_of(after.p, (size_t)slash);
-		rest = slice_of(after.p + slash, after.n - (size_t)slash);
+		if (rc < 0)
+			return rc;
+		absolute = true;
 	}
-	if (rest.n == 0 || rest.p[0] != '/')
+	if (!absolute && (rest.n == 0 || rest.p[0] != '/'))
 		return refuse(why, 400, "request target does not begin with a slash");
 	q = slice_chr(rest, '?');
 	if (q >= 0) {
 		h->req.query = slice_of(rest.p + q + 1, rest.n - (size_t)q - 1);
 		rest.n = (size_t)q;
 	}
-	h->raw_path = rest;
+	h->raw_path = rest.n > 0 ? rest : SLICE("/"); /* "http://host?query" */
 	return 0;
 }
 
@@ -111,7 +136,7 @@ static int parse_request_line(struct slice line, struct http_head *h, const char
 	struct slice target = rest.p != NULL ? slice_cut(&rest, ' ') : SLICE_NULL;
 	struct slice version = rest;
 
-	if (!is_token(method) || method.n > 32)
+	if (!http_is_token(method) || method.n > 32)
 		return refuse(why, 400, "malformed method");
 	if (version.p == NULL || version.n != 8 || memcmp(version.p, "HTTP/", 5) != 0 || version.p[6] != '.')
 		return refuse(why, 400, "malformed request line");
@@ -139,7 +164,7 @@ static int parse_field(struct slice line, struct http_header *out, const char **
 	if (colon <= 0)
 		return refuse(why, 400, "header field without a colon");
 	out->name = slice_of(line.p, (size_t)colon);
-	if (!is_token(out->name)) /* white space before the colon too: RFC 9112 §5.1 */
+	if (!http_is_token(out->name)) /* white space before the colon too: RFC 9112 §5.1 */
 		return refuse(why, 400, "malformed header field name");
 	out->value = slice_of(line.p + colon + 1, line.n - (size_t)colon - 1);
 	while (out->value.n > 0 && (out->value.p[0] == ' ' || out->value.p[0] == '\t'))
@@ -164,21 +189,11 @@ static bool list_has(struct slice list, struct slice token)
 	return false;
 }
 
-static bool host_is_valid(struct slice h)
-{
-	for (size_t i = 0; i < h.n; i++) {
-		unsigned char c = (unsigned char)h.p[i];
-
-		if (c <= 0x20 || c == 0x7f || c == '/' || c == '?' || c == '#' || c == '@' || c == '\\' || c == ',')
-			return false;
-	}
-	return true;
-}
-
 /* The fields that frame the message and the connection. */
 static int interpret(struct http_head *h, const char **why)
 {
 	int hosts = 0, lengths = 0, codings = 0;
+	bool closes = false;
 
 	h->keep_alive = h->req.minor >= 1;
 	for (size_t i = 0; i < h->req.header_count; i++) {
@@ -204,9 +219,8 @@ static int interpret(struct http_head *h, const char **why)
 			break;
 		case 10:
 			if (slice_eq_nocase(f->name, SLICE("Connection"))) {
-				if (list_has(f->value, SLICE("close")))
-					h->keep_alive = false;
-				else if (h->req.minor == 0 && list_has(f->value, SLICE("keep-alive")))
+				closes = closes || list_has(f->value, SLICE("close"));
+				if (list_has(f->value, SLICE("keep-alive")))
 					h->keep_alive = true;
 			}
 			break;
@@ -232,6 +246,7 @@ static int interpret(struct http_head *h, const char **why)
 			break;
 		}
 	}
+	h->keep_alive = h->keep_alive && !closes;
 	if (h->req.minor >= 1 && hosts == 0)
 		return refuse(why, 400, "no Host field");
 	if (codings > 0 && (lengths > 0 || h->req.minor == 0))
@@ -239,48 +254,55 @@ static int interpret(struct http_head *h, const char **why)
 	return 0;
 }
 
+struct slice http_header_get(const struct http_request *r, struct slice name)
+{
+	for (size_t i = 0; i < r->header_count; i++)
+		if (slice_eq_nocase(r->headers[i].name, name))
+			return r->headers[i].value;
+	return SLICE_NULL;
+}
+
 int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers,
 	struct http_head *out, const char **why)
 {
 	const size_t max_line = (size_t)limits->max_line, max_all = (size_t)limits->max_header_bytes;
-	size_t at = 0, fields_at, count = 0;
+	size_t at = 0, fields_at, count = 0, len;
 	struct slice request_line;
-	ptrdiff_t len;
 	int rc;
 
 	*why = NULL;
 	/* An empty line before the request line is a client's slip that RFC 9112 §2.2 asks us to overlook. */
-	while (n - at >= 2 && p[at] == '\r' && p[at + 1] == '\n' && at < 4)
+	while (at < 4 && n - at >= 2 && p[at] == '\r' && p[at + 1] == '\n')
 		at += 2;
-	len = line_end(p + at, n - at);
-	if (len == -2)
-		return refuse(why, 400, "malformed line end");
-	if ((len < 0 && n - at > max_line) || len > (ptrdiff_t)max_line)
-		return refuse(why, 414, "request line too long");
-	if (len < 0)
+	if (at == n)
 		return 0;
-	request_line = slice_of(p + at, (size_t)len);
-	at += (size_t)len + 2;
-	fields_at = at;
-	for (;;) {
-		len = line_end(p + at, n - at);
-		if (len == -2)
-			return refuse(why, 400, "malformed line end");
-		if ((len < 0 && n - at > max_line) || len > (ptrdiff_t)max_line)
+	len = line_length(p + at, n - at, max_line);
+	if (len == SIZE_MAX)
+		return refuse(why, 414, "request line too long");
+	if (len == 0)
+		return 0;
+	if (!line_is_clean(p + at, len))
+		return refuse(why, 400, "malformed line end");
+	request_line = slice_of(p + at, len - 2);
+	at += len;
+	for (fields_at = at;; at += len) {
+		len = at < n ? line_length(p + at, n - at, max_line) : 0;
+		if (len == SIZE_MAX)
 			return refuse(why, 431, "header field too long");
-		if (at - fields_at + (len < 0 ? n - at : (size_t)len) > max_all)
+		if (at - fields_at + (len == 0 ? n - at : len) > max_all)
 			return refuse(why, 431, "header fields too large");
-		if (len < 0)
-			return 0;
 		if (len == 0)
+			return 0;
+		if (!line_is_clean(p + at, len))
+			return refuse(why, 400, "malformed line end");
+		if (len == 2)
 			break;
 		if (count >= (size_t)limits->max_headers)
 			return refuse(why, 431, "too many header fields");
-		rc = parse_field(slice_of(p + at, (size_t)len), &headers[count], why);
+		rc = parse_field(slice_of(p + at, len - 2), &headers[count], why);
 		if (rc < 0)
 			return rc;
 		count++;
-		at += (size_t)len + 2;
 	}
 	memset(out, 0, sizeof(*out));
 	out->req.content_length = -1;
@@ -293,7 +315,9 @@ int http_parse_head(const char *p, size_t n, const struct http_limits *limits, s
 }
 
 enum { CH_SIZE, CH_EXT, CH_SIZE_LF, CH_DATA, CH_DATA_CR, CH_DATA_LF, CH_TRAILER, CH_TRAILER_LF, CH_END_LF, CH_END };
-#define CHUNK_LINE_MAX 4096 /* extensions: nobody uses them; long ones are an attack */
+/* Nobody uses extensions or trailers: long ones, and many, are an attack. */
+#define CHUNK_LINE_MAX 4096
+#define CHUNK_EXT_MAX 65536 /* of the whole body */
 #define CHUNK_TRAILER_MAX 16384
 
 static int hex_value(char c)
@@ -333,6 +357,8 @@ static int chunked_byte(struct http_chunked *c, char b)
 		}
 		return 0;
 	case CH_EXT:
+		if (++c->ext > CHUNK_EXT_MAX)
+			return -1;
 		if (b == '\r')
 			c->state = CH_SIZE_LF;
 		else if (((unsigned char)b < 0x20 && b != '\t') || b == 0x7f)

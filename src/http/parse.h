@@ -14,15 +14,19 @@ struct http_head {
 };
 
 /* > 0: length of the head, *out is filled. 0: incomplete, give more. Negative: -(HTTP status) to refuse it with, and *why says what is wrong.
- * `headers` has room for limits->max_headers entries. */
+ * Where the input was cut does not change the answer, only how early a refusal comes. `headers` has room for limits->max_headers entries. */
 int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers,
 	struct http_head *out, const char **why);
+
+/* RFC 9110 §5.6.2. */
+bool http_is_token(struct slice s);
 
 /* Chunked request bodies (RFC 9112 §7.1), any split of the input. Zero it first. */
 struct http_chunked {
 	int state;
 	int64_t left; /* of the current chunk */
 	int line;     /* bytes of the current line: extensions and trailers are bounded */
+	int ext;      /* bytes of extensions seen */
 	int trailer;  /* bytes of trailers seen */
 	bool digits;
 };

@@ -1,7 +1,19 @@
 /* See range.h. */
 #include "http/range.h"
 
+#include "base/check.h"
 #include "base/clock.h"
+#include "base/err.h"
+
+/* A position: digits. One that no file can have is as good as the largest. */
+static int parse_position(struct slice s, int64_t *out)
+{
+	int rc = slice_to_i64(s, INT64_MAX, out);
+
+	if (rc == -ERR_LIMIT)
+		*out = INT64_MAX;
+	return rc == -ERR_INVAL ? -1 : 0;
+}
 
 /* One range-spec. 1: satisfiable; 0: not; -1: malformed. */
 static int parse_one(struct slice spec, int64_t size, struct http_range *out)
@@ -15,25 +27,27 @@ static int parse_one(struct slice spec, int64_t size, struct http_range *out)
 	first = slice_of(spec.p, (size_t)dash);
 	last = slice_of(spec.p + dash + 1, spec.n - (size_t)dash - 1);
 	if (first.n == 0) {
-		if (slice_to_i64(last, INT64_MAX, &b) != 0)
+		if (parse_position(last, &b) != 0)
 			return -1;
 		out->from = b >= size ? 0 : size - b;
 		out->to = size;
 		return b > 0 && size > 0;
 	}
-	if (slice_to_i64(first, INT64_MAX, &a) != 0)
+	if (parse_position(first, &a) != 0)
 		return -1;
 	if (last.n == 0) {
 		b = size - 1;
 	} else {
-		if (slice_to_i64(last, INT64_MAX, &b) != 0 || b < a)
+		if (parse_position(last, &b) != 0 || b < a)
 			return -1;
 		if (b >= size)
 			b = size - 1;
 	}
+	if (a >= size)
+		return 0;
 	out->from = a;
 	out->to = b + 1;
-	return a < size;
+	return 1;
 }
 
 int http_range_parse(struct slice value, int64_t size, struct http_range *out, size_t max)
@@ -57,14 +71,15 @@ int http_range_parse(struct slice value, int64_t size, struct http_range *out, s
 			return 0;
 		if (rc == 0)
 			continue;
-		sum += r.to - r.from;
+		if (__builtin_add_overflow(sum, r.to - r.from, &sum))
+			return 0;
 		out[count++] = r;
 	}
 	if (specs == 0)
 		return 0;
 	if (count == 0)
 		return -416;
-	if (count > 1 && sum > 2 * size)
+	if (count > 1 && sum - size > size)
 		return 0;
 	return (int)count;
 }
@@ -74,7 +89,7 @@ static struct slice opaque_tag(struct slice tag)
 	return slice_starts(tag, SLICE("W/")) ? slice_of(tag.p + 2, tag.n - 2) : tag;
 }
 
-/* Does the list of entity tags (or "*") match? Weak comparison unless `strong`. Tags may hold commas inside their quotes. */
+/* Does one field's list of entity tags (or "*") match? Weak comparison unless `strong`. Tags may hold commas inside their quotes. */
 static bool etag_list_matches(struct slice list, struct slice etag, bool strong)
 {
 	if (slice_eq(slice_trim(list), SLICE("*")))
@@ -103,22 +118,33 @@ static bool etag_list_matches(struct slice list, struct slice etag, bool strong)
 	return false;
 }
 
+/* A list may be spread over several fields of its name (RFC 9110 §5.3). 1 matches, 0 does not, -1 there is no such field. */
+static int etag_fields_match(const struct http_request *r, struct slice name, struct slice etag, bool strong)
+{
+	int rc = -1;
+
+	for (size_t i = 0; i < r->header_count && rc != 1; i++)
+		if (slice_eq_nocase(r->headers[i].name, name))
+			rc = etag_list_matches(r->headers[i].value, etag, strong);
+	return rc;
+}
+
 int http_conditions(const struct http_request *r, struct slice etag, int64_t last_modified_s)
 {
 	struct slice v;
 	int64_t when;
+	int match = etag_fields_match(r, SLICE("If-Match"), etag, true);
 
-	v = http_header_get(r, SLICE("If-Match"));
-	if (v.p != NULL) {
-		if (!etag_list_matches(v, etag, true))
-			return 412;
-	} else if ((v = http_header_get(r, SLICE("If-Unmodified-Since"))).p != NULL && last_modified_s > 0) {
-		if (clock_http_parse(v, &when) == 0 && last_modified_s > when)
+	if (match == 0)
+		return 412;
+	if (match < 0 && last_modified_s > 0) {
+		v = http_header_get(r, SLICE("If-Unmodified-Since"));
+		if (v.p != NULL && clock_http_parse(v, &when) == 0 && last_modified_s > when)
 			return 412;
 	}
-	v = http_header_get(r, SLICE("If-None-Match"));
-	if (v.p != NULL)
-		return etag_list_matches(v, etag, false) ? 304 : 0;
+	match = etag_fields_match(r, SLICE("If-None-Match"), etag, false);
+	if (match >= 0)
+		return match == 1 ? 304 : 0;
 	v = http_header_get(r, SLICE("If-Modified-Since"));
 	if (v.p != NULL && last_modified_s > 0 && clock_http_parse(v, &when) == 0 && last_modified_s <= when)
 		return 304;

@@ -1,14 +1,13 @@
 /* Sending a response: its segments, from memory or from a body that may still be growing. The shard's loop only. */
 #include "http/conn_priv.h"
+#include "http/sock.h"
 
 #include "base/log.h"
 #include "base/metrics.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 /* A fast peer's share of one turn of the loop. */
 #define TURN_BYTES (1024 * 1024)
@@ -17,44 +16,74 @@
 /* Below this, bytes of a file are read and sent with what precedes them in one call, cheaper than sendfile's two. */
 #define COPY_MAX (32 * 1024)
 
-/* The socket took n bytes, or says why not. > 0 bytes; 0 full; negative: closed. */
+/* What a step of sending came to; all but SENT_ON are at most 0. */
+enum {
+	SENT_ON = 1,
+	SENT_WAITS = 0,
+	SENT_CLOSED = -1,
+	SENT_INSTEAD = -2 /* another answer takes its place: begin again */
+};
+
+/* The socket took n bytes, or says why not. > 0 bytes; SENT_WAITS; SENT_CLOSED. */
 static ssize_t account(struct conn *c, ssize_t n)
 {
+	int64_t send_ms = c->shard->server->limits.send_ms;
+
 	if (n > 0) {
-		c->x.sent_bytes += n;
+		c->x->sent_bytes += n;
+		c->want_out = false;
 		metric_add(M_http_bytes_sent, n);
-		conn_deadline(c, c->shard->server->limits.send_ms, CLOSE_SEND_TIMEOUT);
+		conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
 		return n;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		if (!c->want_out) {
-			c->want_out = true;
-			conn_deadline(c, c->shard->server->limits.send_ms, CLOSE_SEND_TIMEOUT);
-		}
-		loop_io_mod(c->shard->loop, &c->io, EPOLLOUT);
-		return 0;
+		/* Only progress moves the deadline. */
+		if (!c->want_out && (c->deadline_ns == INT64_MAX || c->on_deadline != CLOSE_SEND_TIMEOUT))
+			conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
+		c->want_out = true;
+		conn_watch(c, EPOLLOUT);
+		return SENT_WAITS;
 	}
 	conn_close(c, errno == EPIPE || errno == ECONNRESET ? CLOSE_CLIENT : CLOSE_RESET);
-	return -1;
+	return SENT_CLOSED;
 }
 
-/* The source failed after the head was sent: the client must not take what it has for the whole. */
-static int end_short(struct conn *c)
+/* The first bytes of the head are out: from here the response is what it is. */
+static void count_response(struct http_x *x)
 {
+	static const enum metric by_class[] = {
+		M_http_responses_2xx, M_http_responses_3xx, M_http_responses_4xx, M_http_responses_5xx};
+
+	if (!x->counted && x->status >= 200 && x->status < 600)
+		metric_inc(by_class[x->status / 100 - 2]);
+	x->counted = true;
+}
+
+/* The source failed: another answer if there is still time, else the client must not take what it has for the whole. */
+static int body_failed(struct conn *c, int status, const char *why)
+{
+	struct http_x *x = c->x;
 	struct linger hard = {.l_onoff = 1, .l_linger = 0};
 
+	log_warn("http", "request %" PRIx64 " of %s: %s: %s", x->req.id, c->peer,
+		x->counted ? "response ended short" : "no response", why);
+	if (!x->counted) {
+		reply_instead(c, status);
+		return SENT_INSTEAD;
+	}
 	metric_inc(M_content_short_closes);
 	/* Without a length or chunks only a reset tells a broken response from a complete one. */
-	if (c->x.segs[c->x.seg].end < 0 && !c->x.chunked_out)
+	if (x->segs[x->seg].mem == NULL && x->segs[x->seg].end < 0 && !x->chunked_out)
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	conn_close(c, CLOSE_SHORT_BODY);
-	return -1;
+	return SENT_CLOSED;
 }
 
-/* Bytes of the body that may go now, at `off`, at most `max`. > 0; 0: sleeps (or the end: *end); negative: closed. */
+/* Bytes of the body that may go now, at `off`, at most `max`. > 0; SENT_WAITS: sleeps (or the end: *end); negative: as body_failed. */
 static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 {
-	struct body *b = c->x.body;
+	struct http_x *x = c->x;
+	struct body *b = x->body;
 
 	*end = false;
 	for (;;) {
@@ -63,228 +92,229 @@ static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 		if (n > 0)
 			return MIN(n, max);
 		if (n < 0)
-			return end_short(c);
+			return body_failed(c, 502, err_text((int)n));
 		size = b->ops->size(b);
 		if (size >= 0 && off >= size) {
 			*end = true;
-			return 0;
+			return SENT_WAITS;
 		}
-		if (b->ops->wait(b, off, &c->wake) == 0) {
-			/* The upstream is slow, not the client. */
-			c->deadline_ns = INT64_MAX;
-			if (c->want_out || (c->io.events & EPOLLOUT) != 0) {
-				c->want_out = false;
-				loop_io_mod(c->shard->loop, &c->io, 0);
-			}
-			return 0;
+		/* A wake that was queued for an earlier sleep may bring us here while the next one lasts. */
+		if (x->asleep)
+			b->ops->unwait(b, &c->wake);
+		x->asleep = b->ops->wait(b, off, &c->wake) == 0;
+		if (x->asleep) {
+			c->want_out = false;
+			if ((c->io.events & EPOLLOUT) != 0)
+				conn_watch(c, 0);
+			conn_no_deadline(c); /* the upstream is slow, not the client */
+			return SENT_WAITS;
 		}
 	}
 }
 
-#define PIECE_FULL (-1)   /* the socket takes no more; its event is asked for */
-#define PIECE_CLOSED (-2) /* the connection is gone */
-
-/* Sends up to n body bytes at off, after `prefix` (which may be empty). Adds what left of the prefix to *prefix_sent. Returns the body bytes
- * sent, which may be 0 when only some of the prefix went. */
-static int64_t send_piece(struct conn *c, struct slice prefix, size_t *prefix_sent, int64_t off, int64_t n, bool more)
+static void body_sent(struct conn *c, int64_t off)
 {
-	struct body *b = c->x.body;
-	int fd = b->ops->fd(b);
+	struct body *b = c->x->body;
+
+	if (b->ops->sent != NULL)
+		b->ops->sent(b, off);
+}
+
+/* The bytes of the body at off: its own memory, or up to COPY_MAX of them read. NULL: large, better by sendfile; *n is what *memory holds. */
+static int body_bytes(struct conn *c, int64_t off, int64_t *n, const char **memory)
+{
+	struct body *b = c->x->body;
 	size_t memory_n = 0;
-	const char *memory = body_peek(b, &memory_n);
-	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
-	ssize_t sent;
+	const char *own = body_peek(b, &memory_n);
+	ssize_t got;
 
-	if (memory == NULL && (fd < 0 || n <= COPY_MAX)) {
-		ssize_t got = b->ops->read(b, off, c->shard->scratch, (size_t)MIN(n, COPY_MAX));
-
-		if (got <= 0) {
-			log_error("http", "request %llu: reading the body at %lld failed",
-				(unsigned long long)c->x.req.id, (long long)off);
-			(void)end_short(c);
-			return PIECE_CLOSED;
-		}
-		memory = c->shard->scratch;
-		n = got;
-	} else if (memory != NULL) {
-		memory += off;
+	if (own != NULL) {
+		*memory = own + off;
+		return SENT_ON;
 	}
-	if (memory != NULL) {
-		struct iovec iov[2] = {{(void *)(uintptr_t)prefix.p, prefix.n}, {(void *)(uintptr_t)memory, (size_t)n}};
-		struct msghdr msg = {.msg_iov = iov + (prefix.n == 0), .msg_iovlen = prefix.n == 0 ? 1 : 2};
+	*memory = NULL;
+	if (b->ops->fd(b) >= 0 && *n > COPY_MAX)
+		return SENT_ON;
+	got = b->ops->read(b, off, c->shard->scratch, (size_t)MIN(*n, COPY_MAX));
+	if (got <= 0)
+		return body_failed(c, 500, got == 0 ? "the file is shorter than it was" : "reading the body failed");
+	*memory = c->shard->scratch;
+	*n = got;
+	return SENT_ON;
+}
 
-		sent = account(c, sendmsg(c->fd, &msg, flags));
-		if (sent <= 0)
-			return sent == 0 ? PIECE_FULL : PIECE_CLOSED;
-		if ((size_t)sent <= prefix.n) {
-			*prefix_sent += (size_t)sent;
-			return 0;
-		}
-		*prefix_sent += prefix.n;
-		return sent - (ssize_t)prefix.n;
-	}
+static bool is_socket_error(int e)
+{
+	return e == EAGAIN || e == EINTR || e == EPIPE || e == ECONNRESET || e == ETIMEDOUT || e == ENOTCONN ||
+	       e == EHOSTUNREACH || e == ENETUNREACH || e == ENETDOWN || e == ENOBUFS;
+}
+
+/* By sendfile, the prefix first. */
+static ssize_t send_file(struct conn *c, struct slice prefix, int64_t off, int64_t n)
+{
+	ssize_t sent = 0;
+	int fd = c->x->body->ops->fd(c->x->body);
+
 	if (prefix.n > 0) {
-		sent = account(c, send(c->fd, prefix.p, prefix.n, MSG_NOSIGNAL | MSG_MORE));
-		if (sent <= 0)
-			return sent == 0 ? PIECE_FULL : PIECE_CLOSED;
-		*prefix_sent += (size_t)sent;
-		if ((size_t)sent < prefix.n)
-			return 0;
+		sent = account(c, sock_send(c->fd, prefix.p, prefix.n, MSG_MORE));
+		if (sent < (ssize_t)prefix.n)
+			return sent;
+		count_response(c->x);
 	}
-	{
-		off_t at = off;
-
-		sent = sendfile(c->fd, fd, &at, (size_t)n);
-	}
-	if (sent == 0) { /* the file is shorter than it was: someone truncated an artifact */
-		log_error("http", "request %llu: file ended at %lld", (unsigned long long)c->x.req.id, (long long)off);
-		(void)end_short(c);
-		return PIECE_CLOSED;
-	}
-	sent = account(c, sent);
-	return sent > 0 ? sent : (sent == 0 ? PIECE_FULL : PIECE_CLOSED);
+	n = sock_sendfile(c->fd, fd, off, (size_t)n);
+	if (n == 0)
+		return body_failed(c, 500, "the file is shorter than it was");
+	if (n < 0 && !is_socket_error(errno))
+		return body_failed(c, 500, strerror(errno));
+	n = account(c, n);
+	/* The prefix is out: the caller must hear of it, and meets a full socket again at the next try. */
+	return n > 0 ? sent + n : (n == SENT_WAITS && sent > 0 ? sent : n);
 }
 
-/* Prepares the framing of the next chunk. 1 something to send; 0 sleeps; negative closed. */
-static int next_chunk(struct conn *c, struct segment *g)
+/* Sends `prefix` (which may be empty) and up to n bytes of the body at off, which are ready. > 0: bytes sent, of the prefix first; or SENT_*. */
+static ssize_t send_piece(struct conn *c, struct slice prefix, int64_t off, int64_t n)
 {
-	struct http_x *x = &c->x;
-	bool end;
-	int64_t n = body_ready(c, g->off, CHUNK_MAX, &end);
+	const char *memory;
+	int rc = body_bytes(c, off, &n, &memory);
 
-	if (n < 0)
-		return -1;
-	if (n == 0 && !end)
-		return 0;
-	/* After a first chunk the line end that closes it goes out with the next size. */
-	x->frame_n = (size_t)snprintf(x->frame, sizeof(x->frame), "%s%llx\r\n%s", x->piece < 0 ? "\r\n" : "",
-		(unsigned long long)n, n == 0 ? "\r\n" : "");
-	x->frame_at = 0;
-	x->piece = n;
-	x->last_frame = n == 0;
-	return 1;
+	if (rc != SENT_ON)
+		return rc;
+	if (memory == NULL)
+		return send_file(c, prefix, off, n);
+	return account(c, sock_send2(c->fd, prefix.p, prefix.n, memory, (size_t)n, 0));
 }
 
-/* A body of unknown size in chunks. 1 done; 0 waits; negative closed. */
-static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
-{
-	struct http_x *x = &c->x;
-
-	while (*budget > 0) {
-		size_t frame_sent = 0;
-		int64_t n;
-
-		if (x->piece <= 0 && x->frame_at == x->frame_n) {
-			int rc;
-
-			if (x->last_frame)
-				return 1;
-			rc = next_chunk(c, g);
-			if (rc <= 0)
-				return rc;
-		}
-		if (x->last_frame) {
-			ssize_t sent =
-				account(c, send(c->fd, x->frame + x->frame_at, x->frame_n - x->frame_at, MSG_NOSIGNAL));
-
-			if (sent <= 0)
-				return (int)sent;
-			x->frame_at += (size_t)sent;
-			continue;
-		}
-		n = send_piece(c, slice_of(x->frame + x->frame_at, x->frame_n - x->frame_at), &frame_sent, g->off,
-			x->piece, false);
-		x->frame_at += frame_sent;
-		if (n < 0)
-			return n == PIECE_FULL ? 0 : -1;
-		g->off += n;
-		x->piece -= n;
-		*budget -= n;
-		if (x->piece == 0)
-			x->piece = -1; /* next_chunk closes it */
-		if (x->body->ops->sent != NULL)
-			x->body->ops->sent(x->body, g->off);
-	}
-	return 0;
-}
-
-/* Memory, and body bytes right behind it if the next segment has some: one call for a small response. 1 done; 0 waits; negative closed. */
+/* Memory, and body bytes right behind it if the next segment has some: one call for a small response. */
 static int send_memory(struct conn *c, struct segment *g, int64_t *budget)
 {
-	struct http_x *x = &c->x;
+	struct http_x *x = c->x;
 	struct segment *next = x->seg + 1 < x->seg_count ? g + 1 : NULL;
 
 	while (g->off < g->end) {
 		struct slice mem = slice_of(g->mem + g->off, (size_t)(g->end - g->off));
-		int64_t n = 0;
+		bool has_body = next != NULL && next->mem == NULL;
+		int64_t ready = has_body ? x->body->ops->ready(x->body, next->off) : 0;
 		ssize_t sent;
 
-		if (next != NULL && next->mem == NULL && next->end > next->off)
-			n = x->body->ops->ready(x->body, next->off);
-		if (n > 0) {
-			size_t prefix_sent = 0;
-
-			n = send_piece(c, mem, &prefix_sent, next->off, MIN(n, next->end - next->off), false);
-			g->off += (int64_t)prefix_sent;
-			if (n < 0)
-				return n == PIECE_FULL ? 0 : -1;
-			next->off += n;
-			*budget -= n;
-			if (x->body->ops->sent != NULL)
-				x->body->ops->sent(x->body, next->off);
-			continue;
+		if (ready < 0)
+			return body_failed(c, 502, err_text((int)ready));
+		if (ready > 0 && next->end >= 0) {
+			sent = send_piece(c, mem, next->off, MIN(ready, next->end - next->off));
+		} else { /* in front of a chunk comes its size: send_chunked's */
+			sent = account(c, sock_send(c->fd, mem.p, mem.n,
+						  next != NULL && (!has_body || ready > 0) ? MSG_MORE : 0));
 		}
-		if (n < 0 && x->seg == 0 && g->off == 0)
-			return end_short(c); /* nothing was sent: not even a head that promises a body */
-		sent = account(c,
-			send(c->fd, mem.p, mem.n, MSG_NOSIGNAL | (next != NULL && next->mem != NULL ? MSG_MORE : 0)));
 		if (sent <= 0)
 			return (int)sent;
-		g->off += sent;
+		count_response(x);
+		g->off += MIN(sent, (ssize_t)mem.n);
+		if (sent > (ssize_t)mem.n) {
+			next->off += sent - (ssize_t)mem.n;
+			*budget -= sent - (ssize_t)mem.n;
+			body_sent(c, next->off);
+		}
 	}
-	return 1;
+	return SENT_ON;
 }
 
 static int send_body_range(struct conn *c, struct segment *g, int64_t *budget)
 {
-	struct http_x *x = &c->x;
-
-	for (;;) {
+	while (g->off != g->end) {
 		int64_t max = g->end < 0 ? CHUNK_MAX : g->end - g->off, n;
-		size_t none = 0;
 		bool end;
 
-		if (max == 0)
-			return 1;
 		if (*budget <= 0)
-			return 0;
+			return SENT_WAITS;
 		n = body_ready(c, g->off, MIN(max, *budget), &end);
-		if (n < 0)
-			return -1;
-		if (n == 0) {
-			if (!end)
-				return 0;
-			return g->end < 0 ? 1 : end_short(c);
-		}
-		n = send_piece(c, SLICE_NULL, &none, g->off, n, false);
-		if (n < 0)
-			return n == PIECE_FULL ? 0 : -1;
+		if (end)
+			return g->end < 0 ? SENT_ON : body_failed(c, 502, "the body is shorter than its size");
+		if (n > 0)
+			n = send_piece(c, SLICE_NULL, g->off, n);
+		if (n <= 0)
+			return (int)n;
 		g->off += n;
 		*budget -= n;
-		if (x->body->ops->sent != NULL)
-			x->body->ops->sent(x->body, g->off);
+		body_sent(c, g->off);
 	}
+	return SENT_ON;
+}
+
+/* Prepares the framing of the next chunk. */
+static int next_chunk(struct conn *c, struct segment *g)
+{
+	struct http_x *x = c->x;
+	bool end;
+	int64_t n = body_ready(c, g->off, CHUNK_MAX, &end);
+
+	if (n <= 0 && !end)
+		return (int)n;
+	/* After a first chunk the line end that closes it goes out with the next size. */
+	x->frame_n = (size_t)snprintf(
+		x->frame, sizeof(x->frame), "%s%" PRIx64 "\r\n%s", g->off > 0 ? "\r\n" : "", n, end ? "\r\n" : "");
+	x->frame_at = 0;
+	x->piece = n;
+	x->last_frame = end;
+	return SENT_ON;
+}
+
+/* A body of unknown size in chunks. */
+static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
+{
+	struct http_x *x = c->x;
+
+	while (*budget > 0) {
+		struct slice frame;
+		ssize_t sent;
+
+		if (x->piece == 0 && x->frame_at == x->frame_n) {
+			int rc = SENT_ON;
+
+			if (x->last_frame || (rc = next_chunk(c, g)) != SENT_ON)
+				return rc;
+		}
+		frame = slice_of(x->frame + x->frame_at, x->frame_n - x->frame_at);
+		if (x->last_frame)
+			sent = account(c, sock_send(c->fd, frame.p, frame.n, 0));
+		else
+			sent = send_piece(c, frame, g->off, x->piece);
+		if (sent <= 0)
+			return (int)sent;
+		x->frame_at += MIN((size_t)sent, frame.n);
+		if (sent > (ssize_t)frame.n) {
+			g->off += sent - (ssize_t)frame.n;
+			x->piece -= sent - (ssize_t)frame.n;
+			*budget -= sent - (ssize_t)frame.n;
+			body_sent(c, g->off);
+		}
+	}
+	return SENT_WAITS;
+}
+
+int send_continue(struct conn *c)
+{
+	struct http_x *x = c->x;
+	ssize_t sent;
+
+	while (x->continue_at < sizeof(CONTINUE_TEXT) - 1) {
+		sent = account(c, sock_send(c->fd, CONTINUE_TEXT + x->continue_at,
+					  sizeof(CONTINUE_TEXT) - 1 - x->continue_at, 0));
+		if (sent <= 0)
+			return (int)sent;
+		x->continue_at += (size_t)sent;
+	}
+	return SENT_ON;
 }
 
 int send_run(struct conn *c)
 {
-	struct http_x *x = &c->x;
+	struct http_x *x = c->x;
 	int64_t budget = TURN_BYTES;
+	int rc = SENT_ON;
 
-	c->want_out = false;
-	while (x->seg < x->seg_count) {
+	if (x->continue_at > 0) /* answered before "100 Continue" was out altogether */
+		rc = send_continue(c);
+	while (rc > 0 && x->seg < x->seg_count) {
 		struct segment *g = &x->segs[x->seg];
-		int rc;
 
 		if (g->mem != NULL)
 			rc = send_memory(c, g, &budget);
@@ -292,16 +322,13 @@ int send_run(struct conn *c)
 			rc = send_chunked(c, g, &budget);
 		else
 			rc = send_body_range(c, g, &budget);
-		if (rc < 0)
-			return -1;
-		if (rc == 0) {
-			if (budget <= 0) /* its share of this turn is used up; the socket may well have room */
-				(void)loop_post_once(c->shard->loop, &c->cont);
-			return 0;
-		}
-		x->seg++;
+		if (rc == SENT_ON)
+			x->seg++;
+		else if (rc == SENT_INSTEAD)
+			rc = SENT_ON;
 	}
-	if ((c->io.events & EPOLLIN) == 0)
-		loop_io_mod(c->shard->loop, &c->io, EPOLLIN);
-	return 1;
+	/* Its share of this turn is used up; the socket may well have room. */
+	if (rc == SENT_WAITS && budget <= 0 && !c->want_out)
+		conn_again(c);
+	return rc;
 }

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64
+#define ACCEPT_PAUSE_MS 100
+/* For cutting what did not end in time: each loop only has to close what it has. */
+#define CUT_MS 5000
 
 static void peer_text(const struct sockaddr_storage *ss, char out[PEER_MAX])
 {
@@ -45,6 +48,12 @@ static void refuse_connection(int fd)
 	(void)close(fd);
 }
 
+static void pause_listener(struct listener *l)
+{
+	loop_io_del(l->shard->loop, &l->io);
+	(void)loop_timer_set(l->shard->loop, &l->again, ACCEPT_PAUSE_MS * NS_PER_MS);
+}
+
 static void on_accept(struct loop_io *io, uint32_t events)
 {
 	struct listener *l = container_of(io, struct listener, io);
@@ -61,15 +70,19 @@ static void on_accept(struct loop_io *io, uint32_t events)
 				continue;
 			if (errno != EAGAIN) {
 				/* No descriptors: the listener would fire for ever; look again when some are free. */
-				log_warn("http", "accept: %s", strerror(errno));
-				loop_io_del(l->shard->loop, &l->io);
-				(void)loop_timer_set(l->shard->loop, &l->again, 100 * NS_PER_MS);
+				if (!l->starved)
+					log_warn("http", "accept: %s; new connections wait", strerror(errno));
+				l->starved = true;
+				pause_listener(l);
 			}
 			return;
 		}
+		if (l->starved)
+			log_info("http", "accepting connections again");
+		l->starved = false;
 		metric_inc(M_http_connections_accepted);
-		if (atomic_fetch_add_explicit(&srv->open, 1, memory_order_relaxed) >= srv->limits.max_connections) {
-			atomic_fetch_sub_explicit(&srv->open, 1, memory_order_relaxed);
+		if (atomic_fetch_add(&srv->open, 1) >= srv->limits.max_connections) {
+			server_left(srv);
 			refuse_connection(fd);
 			continue;
 		}
@@ -83,8 +96,10 @@ static void on_again(struct loop_timer *t)
 	struct listener *l = container_of(t, struct listener, again);
 	struct err err = ERR_INIT;
 
-	if (l->fd >= 0 && loop_io_add(l->shard->loop, &l->io, l->fd, EPOLLIN, &err) < 0)
-		log_error("http", "cannot accept any more: %s", err.msg);
+	if (l->fd < 0 || loop_io_add(l->shard->loop, &l->io, l->fd, EPOLLIN, &err) == 0)
+		return;
+	log_error("http", "cannot accept: %s", err.msg);
+	pause_listener(l);
 }
 
 static void on_log_timer(struct loop_timer *t)
@@ -203,10 +218,11 @@ static void shard_start(struct loop_post *p)
 static void shard_drain(struct loop_post *p)
 {
 	struct shard *s = container_of(p, struct shard, drain);
+	struct http_server *srv = s->server;
 	struct conn *next;
 
 	s->draining = true;
-	for (size_t i = 0; i < s->server->listen_count; i++) {
+	for (size_t i = 0; i < srv->listen_count; i++) {
 		struct listener *l = &s->listeners[i];
 
 		loop_timer_cancel(s->loop, &l->again);
@@ -217,10 +233,14 @@ static void shard_drain(struct loop_post *p)
 	}
 	for (struct conn *c = s->conns; c != NULL; c = next) {
 		next = c->next;
-		if (c->state == CONN_IDLE)
+		if (c->state == CONN_IDLE && !c->readable && c->in_n == 0)
 			conn_close(c, CLOSE_DRAIN);
 	}
 	access_log_flush(s);
+	pthread_mutex_lock(&srv->lock);
+	srv->drained++;
+	pthread_cond_broadcast(&srv->quiet);
+	pthread_mutex_unlock(&srv->lock);
 }
 
 static void shard_cut(struct loop_post *p)
@@ -232,13 +252,39 @@ static void shard_cut(struct loop_post *p)
 	access_log_flush(s);
 }
 
+static int shard_init(struct shard *sh, struct http_server *s, struct loop *lp, size_t k)
+{
+	sh->server = s;
+	sh->loop = lp;
+	sh->next_id = (uint64_t)k << 48 | 1;
+	sh->log = BUF_INIT(64 * 1024);
+	sh->log_timer.fn = on_log_timer;
+	sh->start.fn = shard_start;
+	sh->drain.fn = shard_drain;
+	sh->cut.fn = shard_cut;
+	sh->scratch = malloc(SCRATCH_SIZE);
+	sh->headers = calloc((size_t)s->limits.max_headers, sizeof(*sh->headers));
+	sh->listeners = calloc(s->listen_count, sizeof(*sh->listeners));
+	if (sh->scratch == NULL || sh->headers == NULL || sh->listeners == NULL)
+		return -ERR_NOMEM;
+	for (size_t i = 0; i < s->listen_count; i++)
+		sh->listeners[i] = (struct listener){.io.fn = on_accept, .shard = sh, .again.fn = on_again, .fd = -1};
+	return 0;
+}
+
 int http_server_new(const struct http_server_opts *o, struct http_server **out, struct err *err)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
+	pthread_condattr_t monotonic;
 	int rc = -ERR_NOMEM;
 
 	if (s == NULL)
 		return err_set(err, -ERR_NOMEM, "out of memory");
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s->quiet, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	s->limits = o->limits;
 	s->handler = o->handler;
 	s->arg = o->arg;
@@ -247,28 +293,12 @@ int http_server_new(const struct http_server_opts *o, struct http_server **out, 
 	while (o->listen[s->listen_count] != NULL)
 		s->listen_count++;
 	s->shards = calloc(o->loop_count, sizeof(*s->shards));
-	if (s->shards == NULL)
-		goto fail;
-	s->shard_count = o->loop_count;
+	s->shard_count = s->shards != NULL ? o->loop_count : 0;
 	for (size_t k = 0; k < o->loop_count; k++) {
-		struct shard *sh = &s->shards[k];
-
-		sh->server = s;
-		sh->loop = o->loops[k];
-		sh->next_id = (uint64_t)k << 48 | 1;
-		sh->log = BUF_INIT(1024 * 1024);
-		sh->log_timer.fn = on_log_timer;
-		sh->start.fn = shard_start;
-		sh->drain.fn = shard_drain;
-		sh->cut.fn = shard_cut;
-		sh->scratch = malloc(SCRATCH_SIZE);
-		sh->headers = calloc((size_t)o->limits.max_headers, sizeof(*sh->headers));
-		sh->listeners = calloc(s->listen_count, sizeof(*sh->listeners));
-		if (sh->scratch == NULL || sh->headers == NULL || sh->listeners == NULL)
+		if (s->shards == NULL || shard_init(&s->shards[k], s, o->loops[k], k) < 0) {
+			(void)err_set(err, rc, "out of memory");
 			goto fail;
-		for (size_t i = 0; i < s->listen_count; i++)
-			sh->listeners[i] =
-				(struct listener){.io.fn = on_accept, .shard = sh, .again.fn = on_again, .fd = -1};
+		}
 	}
 	for (size_t i = 0; i < s->listen_count; i++)
 		if ((rc = listen_on(s, i, o->listen[i], err)) < 0)
@@ -276,8 +306,6 @@ int http_server_new(const struct http_server_opts *o, struct http_server **out, 
 	*out = s;
 	return 0;
 fail:
-	if (rc == -ERR_NOMEM)
-		(void)err_set(err, rc, "out of memory");
 	http_server_free(&s);
 	return rc;
 }
@@ -299,29 +327,73 @@ void http_server_start(struct http_server *s)
 		loop_post(s->shards[k].loop, &s->shards[k].start);
 }
 
-static bool wait_closed(struct http_server *s, int64_t ms)
-{
-	const struct timespec tick = {.tv_nsec = 2 * NS_PER_MS};
-	int64_t until = clock_mono_ns() + ms * NS_PER_MS;
+/* ---- the end ---- */
 
-	while (atomic_load_explicit(&s->open, memory_order_acquire) > 0) {
-		if (clock_mono_ns() >= until)
-			return false;
-		(void)nanosleep(&tick, NULL);
-	}
-	return true;
+void server_left(struct http_server *s)
+{
+	if (atomic_fetch_sub(&s->open, 1) != 1 || !atomic_load(&s->waiting))
+		return;
+	pthread_mutex_lock(&s->lock);
+	pthread_cond_broadcast(&s->quiet);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Until all shards accept no more and no connection is left; false: not within `ms`. */
+static bool wait_quiet(struct http_server *s, int64_t ms)
+{
+	int64_t until_ns = clock_mono_ns() + ms * NS_PER_MS;
+	const struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
+	bool quiet;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!(quiet = s->drained == s->shard_count && atomic_load(&s->open) == 0) && rc == 0)
+		rc = pthread_cond_timedwait(&s->quiet, &s->lock, &until);
+	pthread_mutex_unlock(&s->lock);
+	return quiet;
 }
 
 void http_server_drain(struct http_server *s, int64_t drain_ms)
 {
+	atomic_store(&s->waiting, true);
 	for (size_t k = 0; k < s->shard_count; k++)
 		loop_post(s->shards[k].loop, &s->shards[k].drain);
-	if (wait_closed(s, drain_ms))
+	if (wait_quiet(s, drain_ms))
 		return;
 	log_warn("http", "%lld connections cut: the drain time-out is over", (long long)atomic_load(&s->open));
 	for (size_t k = 0; k < s->shard_count; k++)
 		loop_post(s->shards[k].loop, &s->shards[k].cut);
-	(void)wait_closed(s, 5000); /* each loop only has to close what it has */
+	if (!wait_quiet(s, CUT_MS))
+		log_error("http", "a loop does not answer: connections are left open");
+}
+
+/* What drain could not end because its loop had stopped. */
+static void free_conn(struct conn *c)
+{
+	c->shard->conns = c->next;
+	if (c->x != NULL) {
+		exchange_drop_body(c->x);
+		buf_fini(&c->x->collect);
+		exchange_give(c);
+	}
+	(void)close(c->fd);
+	free(c->in);
+	free(c);
+}
+
+static void shard_fini(struct shard *sh)
+{
+	while (sh->conns != NULL)
+		free_conn(sh->conns);
+	for (size_t i = 0; sh->listeners != NULL && i < sh->server->listen_count; i++)
+		if (sh->listeners[i].fd >= 0)
+			(void)close(sh->listeners[i].fd);
+	access_log_flush(sh);
+	exchange_pool_free(sh);
+	free(sh->listeners);
+	free(sh->headers);
+	free(sh->scratch);
+	buf_fini(&sh->log);
 }
 
 void http_server_free(struct http_server **ps)
@@ -330,17 +402,10 @@ void http_server_free(struct http_server **ps)
 
 	if (s == NULL)
 		return;
-	for (size_t k = 0; s->shards != NULL && k < s->shard_count; k++) {
-		struct shard *sh = &s->shards[k];
-
-		for (size_t i = 0; sh->listeners != NULL && i < s->listen_count; i++)
-			if (sh->listeners[i].fd >= 0)
-				(void)close(sh->listeners[i].fd);
-		free(sh->listeners);
-		free(sh->headers);
-		free(sh->scratch);
-		buf_fini(&sh->log);
-	}
+	for (size_t k = 0; k < s->shard_count; k++)
+		shard_fini(&s->shards[k]);
+	(void)pthread_cond_destroy(&s->quiet);
+	(void)pthread_mutex_destroy(&s->lock);
 	free(s->shards);
 	free(s);
 }

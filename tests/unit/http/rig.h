@@ -1,0 +1,147 @@
+/* A real http_server on loops in threads of their own, with handlers that do one thing each, and a client that speaks raw bytes.
+ *
+ * Handlers, by path (the query is a number or a word):
+ *   /mem?N      N bytes of the pattern from memory          /file?N   the same from a file, so that sendfile sends it
+ *   /script     the body that rig.script describes          /fields   200 with the fields of the request as its body
+ *   /async      replies from another thread, by a post      /never    only its abort function ever runs
+ *   /echo       the request body, collected                 /stream   the same, streamed; rig.pauses says how often it pauses
+ *   /refuse     answers 403 at the first piece of the body  /ignore   answers 200 and never reads the body
+ *   /status?N   only that status                            /odd      fields that a handler should not give
+ *   /nobody     promises a body that it has no memory for   /close    asks for the connection to be closed */
+#ifndef SLUICE_TESTS_HTTP_RIG_H
+#define SLUICE_TESTS_HTTP_RIG_H
+
+#include "http/http.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/metrics.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define RIG_LOOPS 2
+#define RIG_ETAG "\"pattern\""
+#define RIG_DATE INT64_C(784111777) /* Sun, 06 Nov 1994 08:49:37 GMT */
+#define KiB 1024
+#define MiB (1024 * 1024)
+#define WAIT_S 30 /* how long a test waits for what must come */
+
+/* A body whose growth the test decides, from its own thread. */
+struct script {
+	pthread_mutex_t lock; /* of all that follows */
+	pthread_cond_t changed;
+	int64_t size;     /* promised in the head; -1: unknown */
+	bool by_sendfile; /* else by read() */
+	int64_t limit;    /* bytes there are */
+	bool ended;
+	int failed;         /* -ERR_x */
+	bool read_fails;    /* reading fails although bytes are ready */
+	struct wake *first; /* sleepers */
+	int sleeps;         /* times that anybody began to sleep */
+	int open;           /* bodies not done */
+	int64_t sent;       /* the furthest offset told to `sent` */
+};
+
+struct rig {
+	struct http_limits limits;
+	bool access_log;
+	struct http_server *server;
+	struct loop *loops[RIG_LOOPS];
+	pthread_t threads[RIG_LOOPS];
+	int port;
+	bool drained;
+	struct script script;
+
+	pthread_mutex_t lock; /* of all that follows */
+	pthread_cond_t changed;
+	int handling; /* handlers of /never and /async that were entered */
+	int aborts;
+	int replies; /* of /async, from its thread */
+	bool hold;   /* /async waits while this is set: rig_hold() */
+	int pauses;  /* of /stream before each piece: rig_pause() */
+	int pieces;  /* that /stream took */
+	int paused;
+};
+extern struct rig rig;
+
+/* The byte at `off` of everything that is served. */
+static inline char pattern(int64_t off)
+{
+	return (char)(off * 31 + (off >> 8) * 7 + (off >> 16));
+}
+const char *pattern_bytes(void); /* PATTERN_N of them */
+#define PATTERN_N (8 * MiB)
+
+/* cmocka set-up and tear-down. Tear-down drains, if the test has not, and checks that nothing is left: no connection, no body. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+/* With limits of its own: set rig.limits, then this instead of rig_set_up. */
+void rig_defaults(void);
+void rig_start(void);
+void rig_drain(int64_t ms);
+
+/* Waits until the integer, which changes under `lock` with a broadcast of `changed`, is at least n. */
+void wait_at_least(pthread_mutex_t *lock, pthread_cond_t *changed, const int *value, int n, const char *what);
+#define rig_wait(field, n) wait_at_least(&rig.lock, &rig.changed, &rig.field, n, #field)
+#define script_wait(field, n) wait_at_least(&rig.script.lock, &rig.script.changed, &rig.script.field, n, #field)
+/* Waits until no body of the script is open. */
+void script_wait_closed(void);
+/* Before it is asked for: what the head promises, what there is, how it is sent. */
+void script_begin(int64_t size, int64_t limit, bool by_sendfile);
+void script_grow(int64_t limit);
+void script_end(void);
+void script_fail(int code);
+
+void rig_hold(bool hold);
+void rig_pause(int pauses);
+
+/* ---- the client ---- */
+
+struct client {
+	int fd;
+	struct buf in;
+	size_t at; /* read so far */
+	bool eof, reset;
+};
+struct answer {
+	int status;
+	char *head; /* NUL-terminated, with its last empty line */
+	struct buf body;
+	bool complete; /* the body, as its framing says */
+};
+
+struct client client_new(void);
+/* With a small receive buffer: it takes little unless it reads. */
+struct client client_new_slow(void);
+void client_close(struct client *c);
+void client_send(struct client *c, const char *p, size_t n);
+void client_sends(struct client *c, const char *z);
+void client_sendf(struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void client_get(struct client *c, const char *target); /* HTTP/1.1, no further fields */
+/* The next answer; `head_only`: to a HEAD. Fails the test if there is none. */
+struct answer client_read(struct client *c, bool head_only);
+void answer_fini(struct answer *a);
+/* Reads until `n` bytes are there that were not used yet, and uses them. */
+const char *client_take(struct client *c, size_t n);
+/* The value of a field, or NULL; in a static buffer. Fails the test if it is there twice. */
+const char *answer_field(const struct answer *a, const char *name);
+/* The server closes without another byte; true: by a reset. */
+bool client_is_closed(struct client *c);
+/* Reads the answer and checks status and body; returns it for more. */
+struct answer client_expect(struct client *c, int status, const char *body, size_t n);
+/* One request on a connection of its own. */
+struct answer ask(const char *request);
+void assert_pattern(const struct buf *b, int64_t from, int64_t n);
+void assert_field(const struct answer *a, const char *name, const char *want); /* want NULL: it is not there */
+
+#endif
