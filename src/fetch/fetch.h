@@ -24,10 +24,11 @@ struct fetch;
 
 struct fetch_ctx_opts {
 	struct loop *loop;
-	struct pool *pool;               /* for file:// */
-	const char *user_agent;          /* NULL: "sluice/<version>" */
+	struct pool *pool;                /* for file:// */
+	const char *user_agent;           /* NULL: "sluice/<version>" */
 	const char *allowed_import_paths; /* comma-separated directories for file://; "" refuses all */
-	const char *credential_hosts;    /* further hosts (HOST or HOST:PORT) that may get credentials; never over http what belongs to https */
+	const char *
+		credential_hosts; /* further hosts (HOST or HOST:PORT) that may get credentials; never over http what belongs to https */
 };
 /* The first one of the process reads the system's certificate authorities: tens of milliseconds. */
 int fetch_ctx_new(const struct fetch_ctx_opts *opts, struct fetch_ctx **out, struct err *err);
@@ -44,29 +45,30 @@ struct fetch_remote {
 	const char *proxy_url, *proxy_username, *proxy_password;
 	const char *username, *password;
 	const char *headers_json; /* list of one-key objects */
-	double total_timeout_s, connect_timeout_s, sock_connect_timeout_s, sock_read_timeout_s; /* 0: defaults: none, 60, 60, 60 */
-	int max_retries;   /* of this call */
-	int concurrency;   /* requests at once with this key in this context; 0: no limit. Others wait in order (at most 100,000: -ERR_LIMIT) */
-	int rate_limit;    /* requests started per second with this key; 0: no limit */
+	double total_timeout_s, connect_timeout_s, sock_connect_timeout_s,
+		sock_read_timeout_s; /* 0: defaults: none, 60, 60, 60 */
+	int max_retries;             /* of this call */
+	int concurrency; /* requests at once with this key in this context; 0: no limit. Others wait in order (at most 100,000: -ERR_LIMIT) */
+	int rate_limit; /* requests started per second with this key; 0: no limit */
 };
 
 /* The head of the final response. Borrowed, valid during on_head. */
 struct fetch_head {
-	int status; /* 200, 206, 304, or any error status (the retries are over then) */
+	int status;          /* 200, 206, 304, or any error status (the retries are over then) */
 	int64_t length;      /* Content-Length of this response; -1 unknown */
 	int64_t range_start; /* of a 206's Content-Range; else 0 */
 	int64_t total;       /* complete length: from Content-Range or Content-Length of a 200; -1 unknown */
 	struct slice etag, last_modified, content_type, retry_after;
 	const struct fetch_header {
 		struct slice name, value;
-	} *headers; /* all end-to-end fields of the response, in order (hop-by-hop ones of RFC 9110 §7.6.1 are removed) */
+	} * headers; /* all end-to-end fields of the response, in order (hop-by-hop ones of RFC 9110 §7.6.1 are removed) */
 	size_t header_count;
 	struct slice effective_url;
 };
 
 struct fetch_req {
-	const char *url; /* already encoded */
-	int64_t range_from;  /* > 0: `Range: bytes=N-` */
+	const char *url;      /* already encoded */
+	int64_t range_from;   /* > 0: `Range: bytes=N-` */
 	const char *if_range; /* with range_from */
 	const char *if_none_match, *if_modified_since;
 	/* Return 0 to go on; negative ends the fetch: on_done gets that code. Error statuses have their (short) bodies discarded: on_data is
@@ -82,7 +84,8 @@ struct fetch_req {
 };
 #define FETCH_PAUSE 1
 
-int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const struct fetch_req *req, struct fetch **out, struct err *err);
+int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const struct fetch_req *req, struct fetch **out,
+	struct err *err);
 /* No call-back comes after it (on_done neither). NULL is fine. Also from inside a call-back of this fetch, except on_done. */
 void fetch_cancel(struct fetch **pf);
 void fetch_resume(struct fetch *f);

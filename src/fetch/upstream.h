@@ -19,8 +19,8 @@ struct upstream {
 	CURLM *multi;     /* NULL before the first request over HTTP */
 	struct loop_timer timer;
 	struct link watches; /* sockets that libcurl waits for */
-	bool broken; /* libcurl refuses: no new requests here */
-	int refs;    /* fetches */
+	bool broken;         /* libcurl refuses: no new requests here */
+	int refs;            /* fetches */
 	int64_t idle_since_ns;
 	char text[];
 };

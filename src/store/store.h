@@ -29,7 +29,8 @@ int staging_write(struct staging *st, const void *p, size_t n, int64_t off, stru
 void staging_drop(struct staging **pst);
 
 struct store_item {
-	struct staging *st; /* dropped by the commit whatever happens; NULL afterwards. Its descriptor may have been dup'ed before */
+	struct staging *
+		st; /* dropped by the commit whatever happens; NULL afterwards. Its descriptor may have been dup'ed before */
 	uint8_t sha256[32]; /* verified by the caller */
 	int64_t size;
 	int rc; /* result: 0 saved (also when the artifact existed), or negative */
