@@ -9,6 +9,7 @@ import time
 
 import pytest
 import requests
+import urllib3
 
 import invariants
 from data import KiB, MiB
@@ -35,7 +36,7 @@ class Load:
         while not self.stop.is_set():
             try:
                 act(rng)
-            except (requests.exceptions.RequestException, AssertionError):
+            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, AssertionError):
                 time.sleep(0.01)  # the server is dying: so it should be
 
     def end(self):

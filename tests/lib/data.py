@@ -1,7 +1,7 @@
 """Bodies for tests: bytes, or pseudo-random data of any size that costs one block of memory.
 
-A Generated body is a block of random bytes, repeated; the first 16 bytes of each repetition are its number, so that
-no two blocks are alike and a piece that lands at a wrong offset is noticed.
+A Generated body is a block of random bytes, repeated; the number of the repetition is added into its first 16 bytes, so
+that no two blocks are alike and a piece that lands at a wrong offset is noticed.
 """
 import functools
 import hashlib
@@ -69,8 +69,9 @@ class Generated(Body):
     def read(self, off, n):
         number, inner = divmod(off, BLOCK)
         n = min(n, BLOCK - inner, self.size - off)
-        if inner < 16:
-            return (number.to_bytes(16, "big") + self._data[16:inner + n])[inner:inner + n]
+        if inner < 16 and number > 0:
+            first = (int.from_bytes(self._data[:16], "big") ^ number).to_bytes(16, "big")
+            return (first + self._data[16:inner + n])[inner:inner + n]
         return self._data[inner:inner + n]
 
 

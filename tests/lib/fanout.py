@@ -1,7 +1,7 @@
 """N clients of one URL from one process and one thread, for tests that measure: epoll, received into memory that is there
-already, so that the clients cost little of what is measured. As a program:
+already (when SIZE is given), so that the clients cost little of what is measured. As a program:
 
-    fanout.py URL N [STAGGER_MS]
+    fanout.py URL N [SIZE]
 
 prints a JSON list with, for each client: status, bytes, sha256, first (seconds until the first body byte), done (until
 the last), complete (the connection delivered its Content-Length, or its last chunk).
@@ -20,8 +20,9 @@ MAX_HEAD = 65536
 
 
 class Client:
-    def __init__(self, where, request, start):
-        self.start = start
+    def __init__(self, where, request, room):
+        self.room = room
+        self.start = time.monotonic()
         self.sock = socket.socket()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.sock.connect(where)
@@ -90,7 +91,7 @@ class Client:
         if self.length is None:
             self.data = bytearray(rest)
             return self.chunked and rest.endswith(b"0\r\n\r\n")
-        self.data = bytearray(b"\1") * self.length  # touched now, not when it is timed
+        self.data = self.room if len(self.room) >= self.length else bytearray(self.length)
         self.data[:len(rest)] = rest
         return self.got >= self.length or self.ready()
 
@@ -115,40 +116,34 @@ class Client:
                 "complete": self.complete if self.chunked else self.got == self.length, "head": self.head.decode("latin-1")[:2000]}
 
 
-def run(url, n, stagger_ms=0, timeout=120):
+def run(url, n, size=0, timeout=120):
     parts = urllib.parse.urlsplit(url)
     where = (parts.hostname, parts.port)
     request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
+    rooms = [bytearray(b"\1") * size for _ in range(n)]  # touched now, not when it is timed
     ep = select.epoll()
     open_, done = {}, []
     deadline = time.monotonic() + timeout
-    begin = time.monotonic()
-    started = 0
-    while started < n or open_:
-        while started < n and time.monotonic() >= begin + started * stagger_ms / 1000:
-            c = Client(where, request, time.monotonic())
-            open_[c.sock.fileno()] = c
-            ep.register(c.sock.fileno(), select.EPOLLIN)
-            started += 1
-        for fd, _ in ep.poll(0.002 if started < n else 0.5):
+    for room in rooms:
+        c = Client(where, request, room)
+        open_[c.sock.fileno()] = c
+        ep.register(c.sock.fileno(), select.EPOLLIN)
+    while open_ and time.monotonic() < deadline:
+        for fd, _ in ep.poll(0.5):
             c = open_[fd]
             if c.ready():
                 c.end = time.monotonic()
                 ep.unregister(fd)
                 c.sock.close()
                 done.append(open_.pop(fd))
-        if time.monotonic() > deadline:
-            for c in open_.values():
-                c.end = time.monotonic()
-                done.append(c)
-            break
-    return [c.result() for c in done]
+    for c in open_.values():
+        c.end = time.monotonic()
+    return [c.result() for c in [*done, *open_.values()]]
 
 
-def spawn(url, n, stagger_ms=0):
+def spawn(url, n, size=0):
     """As a process of its own. Returns a function that waits for it and gives the results."""
-    p = subprocess.Popen([sys.executable, str(pathlib.Path(__file__)), url, str(n), str(stagger_ms)],
-                         stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen([sys.executable, str(pathlib.Path(__file__)), url, str(n), str(size)], stdout=subprocess.PIPE, text=True)
 
     def results(timeout=150):
         out, _ = p.communicate(timeout=timeout)
@@ -158,4 +153,4 @@ def spawn(url, n, stagger_ms=0):
 
 
 if __name__ == "__main__":
-    json.dump(run(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else 0), sys.stdout)
+    json.dump(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0), sys.stdout)

