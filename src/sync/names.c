@@ -149,13 +149,13 @@ static json_t *version_object(const struct sluice_format *f, const json_t *row)
 	if (z == NULL)
 		return NULL;
 	(void)snprintf(prn, sizeof(prn), "prn:core.repositoryversion:%s", text_of(row, "uuid"));
-	return json_pack("{s:o, s:s, s:O, s:O, s:I, s:o, s:o?, s:{s:o, s:o, s:o}}", "pulp_href", href, "prn", prn,
+	return json_pack("{s:o, s:s, s:O, s:O, s:I, s:o, s:o?, s:{s:o, s:o, s:o}, s:n}", "pulp_href", href, "prn", prn,
 		"pulp_created", json_object_get(row, "created"), "pulp_last_updated", json_object_get(row, "updated"),
 		"number", count_of(row, "number"), "repository", repository_href_of(row, "type", "repository"),
 		"base_version", version_href_of(row, "base_type", "base_repository", "base_number"), "content_summary",
 		"added", summary(f, count_of(row, "added"), "repository_version_added", z), "removed",
 		summary(f, count_of(row, "removed"), "repository_version_removed", z), "present",
-		summary(f, count_of(row, "present"), "repository_version", z));
+		summary(f, count_of(row, "present"), "repository_version", z), "vuln_report");
 }
 
 int sync_version_json(struct txn *t, const struct sluice_format *f, const struct uuid *repo, int64_t number,
