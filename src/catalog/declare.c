@@ -61,7 +61,8 @@ static int reserve_states(struct change *ch, size_t count, struct err *err)
 		ch->states = more;
 		ch->state_cap = count;
 	}
-	memset(ch->states, 0, count * sizeof(*ch->states));
+	for (size_t i = 0; i < count; i++)
+		ch->states[i] = (struct artifact_state){ .known = false };
 	return 0;
 }
 
