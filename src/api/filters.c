@@ -105,12 +105,12 @@ static int version_of(
 	return 0;
 }
 
-/* f->column: a condition with (repository, number[, number]), or a column with the version's uuid. */
+/* f->column: a condition with (repository, number), or a column with the version's uuid. */
 int api_filter_version(struct api_ctx *x, const struct api_resource *r, struct query *q, const struct api_filter *f,
 	enum query_op op, struct slice value, struct err *err)
 {
 	const struct view_condition *c = view_condition_find(r->view, f->column);
-	struct slice values[3], text;
+	struct slice values[2], text;
 	const char *repository = "";
 	json_t *row = NULL;
 	int64_t number = 0;
@@ -123,7 +123,7 @@ int api_filter_version(struct api_ctx *x, const struct api_resource *r, struct q
 	text = slice_str(api_text(x, "%lld", (long long)number));
 	if (c != NULL) {
 		values[0] = slice_str(repository);
-		values[1] = values[2] = text;
+		values[1] = text;
 		rc = query_condition(q, f->column, values, c->param_count, err);
 	} else {
 		json_t *version = NULL;

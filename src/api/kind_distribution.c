@@ -136,7 +136,7 @@ static void check_source(const json_t *row, const json_t *values, json_t *proble
 
 static int check_overlap(struct api_ctx *x, const json_t *row, const json_t *values, json_t *problems, struct err *err)
 {
-	struct slice path = slice_str(api_row_str(values, "base_path")), four[4] = {path, path, path, path};
+	struct slice path = slice_str(api_row_str(values, "base_path"));
 	json_t *rows = NULL, *other;
 	struct query *q = NULL;
 	struct txn *t;
@@ -148,7 +148,7 @@ static int check_overlap(struct api_ctx *x, const json_t *row, const json_t *val
 	if ((rc = api_txn(x, &t, err)) < 0 || (rc = query_new(view_find("distribution"), &q)) < 0)
 		return rc;
 	query_select(q, "name");
-	if ((rc = query_condition(q, "overlaps", four, 4, err)) == 0 && (rc = query_rows(t, q, &rows, err)) == 0)
+	if ((rc = query_condition(q, "overlaps", &path, 1, err)) == 0 && (rc = query_rows(t, q, &rows, err)) == 0)
 		json_array_foreach(rows, i, other)
 		{
 			if (row != NULL && api_row_int(row, "_id") == api_row_int(other, "_id"))

@@ -40,7 +40,8 @@ struct query {
 		int terms;
 	} open[DEPTH_MAX];
 	int depth;
-	unsigned joins;
+	bool led; /* the view's member table is part of FROM */
+	unsigned joins, order_joins;
 	const struct view_column *columns[COLUMNS_MAX];
 	size_t column_count;
 	int64_t limit, offset; /* limit -1: all */
@@ -137,12 +138,12 @@ static void param_add(struct query *q, struct param p)
 	q->params[q->param_count++] = p;
 }
 
-/* Adds SQL text whose '?' are the next parameters in the order in which they are added. `first`: number of the first one. */
+/* Adds SQL text whose "?1" is the parameter that was added first after `first` others. */
 static void text_add(struct query *q, const char *sql, size_t first)
 {
 	for (const char *at = sql; *at != '\0'; at++) {
 		if (*at == '?')
-			buf_addf(&q->where, "$%zu", ++first);
+			buf_addf(&q->where, "$%zu", first + (size_t)(*++at - '0'));
 		else
 			buf_add(&q->where, at, 1);
 	}
@@ -277,19 +278,35 @@ void query_close(struct query *q)
 	q->depth--;
 }
 
-/* A term of one column: '%' in the pattern stands for the column, '?' for the value. */
-static void column_term(struct query *q, const struct view_column *c, const char *pattern, size_t first)
+/* '%' in the pattern stands for the column, '?' for the value. */
+static void pattern_add(struct query *q, const char *column, const char *pattern, size_t value)
 {
-	term_begin(q);
-	q->joins |= c->joins;
 	for (const char *at = pattern; *at != '\0'; at++) {
 		if (*at == '%')
-			buf_adds(&q->where, c->sql);
+			buf_adds(&q->where, column);
 		else if (*at == '?')
-			buf_addf(&q->where, "$%zu", first);
+			buf_addf(&q->where, "$%zu", value);
 		else
 			buf_add(&q->where, at, 1);
 	}
+}
+
+/* A term of one column. `tail`: SQL after the pattern, or NULL. */
+static void column_term(
+	struct query *q, const struct view_column *c, const char *pattern, size_t value, const struct buf *tail)
+{
+	const char *hole = c->within != NULL ? strchr(c->within, '%') : NULL;
+
+	term_begin(q);
+	if (hole != NULL)
+		buf_add(&q->where, c->within, (size_t)(hole - c->within));
+	else
+		q->joins |= c->joins;
+	pattern_add(q, hole != NULL ? c->within_sql : c->sql, pattern, value);
+	if (tail != NULL)
+		buf_add_slice(&q->where, buf_slice(tail));
+	if (hole != NULL)
+		buf_adds(&q->where, hole + 1);
 }
 
 static void term_never(struct query *q)
@@ -301,6 +318,7 @@ static void term_never(struct query *q)
 int query_where_any(struct query *q, const char *column, const struct slice *values, size_t count, struct err *err)
 {
 	const struct view_column *c = column_of(q, column);
+	struct buf list = BUF_INIT(TEXT_MAX);
 	size_t first = q->param_count;
 	struct param p;
 	int rc;
@@ -315,11 +333,13 @@ int query_where_any(struct query *q, const char *column, const struct slice *val
 		term_never(q);
 		return 0;
 	}
-	column_term(q, c, "%", 0);
 	for (size_t i = first; i < q->param_count; i++)
-		buf_addf(&q->where, "%s$%zu", i == first ? " IN (" : ", ", i + 1);
-	buf_adds(&q->where, ")");
-	return 0;
+		buf_addf(&list, "%s$%zu", i == first ? " IN (" : ", ", i + 1);
+	buf_adds(&list, ")");
+	column_term(q, c, "%", 0, &list);
+	rc = list.failed;
+	buf_fini(&list);
+	return rc;
 }
 
 /* Cuts at commas into the arena. */
@@ -377,8 +397,8 @@ static int where_range(
 	}
 	param_add(q, p[0]);
 	param_add(q, p[1]);
-	column_term(q, c, "% >= ?", first + 1);
-	column_term(q, c, "% <= ?", first + 2);
+	column_term(q, c, "% >= ?", first + 1, NULL);
+	column_term(q, c, "% <= ?", first + 2, NULL);
 	return 0;
 }
 
@@ -428,13 +448,13 @@ int query_where(struct query *q, const char *column, enum query_op op, struct sl
 	if (op == QUERY_ISNULL) {
 		if (bool_parse(slice_trim(value), &flag) < 0)
 			return err_set(err, -ERR_INVAL, "Enter true or false.");
-		column_term(q, c, flag ? "% IS NULL" : "% IS NOT NULL", 0);
+		column_term(q, c, flag ? "% IS NULL" : "% IS NOT NULL", 0, NULL);
 		return 0;
 	}
 	if (comparisons[op].sql == NULL || (comparisons[op].text_only && c->type != COL_TEXT))
 		return err_set(err, -ERR_UNSUPPORTED, "This comparison is not possible here.");
 	if (comparisons[op].empty_is_all && value.n == 0) {
-		column_term(q, c, "% IS NOT NULL", 0);
+		column_term(q, c, "% IS NOT NULL", 0, NULL);
 		return 0;
 	}
 	if ((op == QUERY_REGEX || op == QUERY_IREGEX) && !pattern_ok(value))
@@ -446,8 +466,26 @@ int query_where(struct query *q, const char *column, enum query_op op, struct sl
 		return 0;
 	}
 	param_add(q, p);
-	column_term(q, c, comparisons[op].sql, q->param_count);
+	column_term(q, c, comparisons[op].sql, q->param_count, NULL);
 	return 0;
+}
+
+/* A condition on members that holds for the whole query leads it: their table is walked in the order of its key, and a page
+ * costs a page. Elsewhere, or a second one, it is a set to look into. */
+static void condition_text(struct query *q, const struct view_condition *vc, size_t first)
+{
+	if (vc->member && q->depth == 0 && !q->led) {
+		q->led = true;
+		text_add(q, vc->sql, first);
+		return;
+	}
+	if (vc->member)
+		buf_addf(&q->where, "%s IN (SELECT %s FROM %s WHERE ", q->view->id, q->view->member_key,
+			q->view->member_from);
+	else
+		buf_adds(&q->where, "(");
+	text_add(q, vc->sql, first);
+	buf_adds(&q->where, ")");
 }
 
 int query_condition(struct query *q, const char *condition, const struct slice *values, size_t count, struct err *err)
@@ -478,9 +516,7 @@ int query_condition(struct query *q, const char *condition, const struct slice *
 			param_add(q, p[i]);
 		term_begin(q);
 		q->joins |= vc->joins;
-		buf_adds(&q->where, "(");
-		text_add(q, vc->sql, first);
-		buf_adds(&q->where, ")");
+		condition_text(q, vc, first);
 	}
 	return 0;
 }
@@ -525,7 +561,7 @@ void query_order(struct query *q, const char *column, bool descending)
 {
 	const struct view_column *c = column_of(q, column);
 
-	q->joins |= c->joins;
+	q->order_joins |= c->joins;
 	buf_addf(&q->order, "%s%s, ", c->sql, descending ? " DESC" : "");
 }
 
@@ -537,7 +573,8 @@ void query_page(struct query *q, int64_t limit, int64_t offset)
 
 /* ---- running ---- */
 
-static void from_add(const struct query *q, unsigned joins, struct buf *sql)
+/* FROM with these joins and what they need; `filter`: WHERE too. */
+static void from_add(const struct query *q, unsigned joins, bool filter, struct buf *sql)
 {
 	unsigned need = joins;
 
@@ -545,14 +582,54 @@ static void from_add(const struct query *q, unsigned joins, struct buf *sql)
 		if (need & (1u << i))
 			need |= q->view->joins[i].needs;
 	buf_addf(sql, " FROM %s", q->view->from);
+	if (filter && q->led)
+		buf_addf(sql, " JOIN %s ON %s = %s", q->view->member_from, q->view->member_key, q->view->id);
 	for (size_t i = 0; i < q->view->join_count; i++)
 		if (need & (1u << i))
 			buf_addf(sql, " %s", q->view->joins[i].sql);
+	if (!filter)
+		return;
 	if (q->view->where != NULL || q->where.n > 0)
 		buf_adds(sql, " WHERE ");
 	if (q->view->where != NULL)
 		buf_addf(sql, "%s%s", q->view->where, q->where.n > 0 ? " AND " : "");
 	buf_add_slice(sql, buf_slice(&q->where));
+}
+
+static void order_add(const struct query *q, bool filter, struct buf *sql)
+{
+	buf_addf(sql, " ORDER BY %s%s DESC", q->order.p != NULL ? q->order.p : "",
+		filter && q->led ? q->view->member_key : q->view->id);
+}
+
+static void limit_add(const struct query *q, struct buf *sql)
+{
+	if (q->limit >= 0)
+		buf_addf(sql, " LIMIT %lld OFFSET %lld", (long long)q->limit, (long long)q->offset);
+}
+
+/* A page is chosen by ids alone first: columns are worked out for its rows, not for those that are skipped or sorted away. */
+static void rows_sql(const struct query *q, struct buf *sql)
+{
+	bool two_steps = q->limit > 1;
+	unsigned joins = q->order_joins;
+
+	buf_addf(sql, "SELECT %s", q->view->id);
+	for (size_t i = 0; i < q->column_count; i++) {
+		buf_addf(sql, ", %s", q->columns[i]->sql);
+		joins |= q->columns[i]->joins;
+	}
+	from_add(q, two_steps ? joins : joins | q->joins, !two_steps, sql);
+	if (two_steps) {
+		buf_addf(sql, " WHERE %s IN (SELECT %s", q->view->id, q->view->id);
+		from_add(q, q->joins | q->order_joins, true, sql);
+		order_add(q, true, sql);
+		limit_add(q, sql);
+		buf_adds(sql, ")");
+	}
+	order_add(q, !two_steps, sql);
+	if (!two_steps)
+		limit_add(q, sql);
 }
 
 static int query_start(struct txn *t, const struct query *q, struct buf *sql, struct db_stmt **out, struct err *err)
@@ -601,7 +678,7 @@ int query_count(struct txn *t, struct query *q, int64_t *count, struct err *err)
 
 	BUG(q->depth != 0);
 	buf_adds(&sql, "SELECT count(*)");
-	from_add(q, q->joins, &sql);
+	from_add(q, q->joins, true, &sql);
 	if ((rc = query_start(t, q, &sql, &st, err)) < 0)
 		goto out;
 	if ((rc = db_step(st, err)) < 0)
@@ -677,22 +754,13 @@ int query_rows(struct txn *t, struct query *q, json_t **rows, struct err *err)
 	struct buf sql = BUF_INIT(2 * TEXT_MAX);
 	struct db_stmt *st = NULL;
 	json_t *all = json_array(), *row;
-	unsigned joins = q->joins;
 	int rc;
 
 	BUG(q->depth != 0);
 	if (q->column_count == 0)
 		for (size_t i = 0; i < q->view->column_count; i++)
 			query_select(q, q->view->columns[i].name);
-	buf_addf(&sql, "SELECT %s", q->view->id);
-	for (size_t i = 0; i < q->column_count; i++) {
-		buf_addf(&sql, ", %s", q->columns[i]->sql);
-		joins |= q->columns[i]->joins;
-	}
-	from_add(q, joins, &sql);
-	buf_addf(&sql, " ORDER BY %s%s DESC", q->order.p != NULL ? q->order.p : "", q->view->id);
-	if (q->limit >= 0)
-		buf_addf(&sql, " LIMIT %lld OFFSET %lld", (long long)q->limit, (long long)q->offset);
+	rows_sql(q, &sql);
 	if ((rc = query_start(t, q, &sql, &st, err)) < 0)
 		goto out;
 	while ((rc = db_step(st, err)) > 0)

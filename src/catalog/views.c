@@ -107,12 +107,12 @@ static const struct view_column repository_columns[] = {
 static const struct view_condition repository_conditions[] = {
 	{"with_content",
 		"r.id IN (SELECT rc.repository_id FROM repository_content rc JOIN content c ON c.id = rc.content_id "
-		"WHERE c.uuid = ? AND rc.version_added <= " LATEST("rc.repository_id") ")",
-		0, {COL_UUID}, 1, false},
+		"WHERE c.uuid = ?1 AND rc.version_added <= " LATEST("rc.repository_id") ")",
+		0, {COL_UUID}, 1},
 	{"latest_with_content",
 		"r.id IN (SELECT rc.repository_id FROM repository_content rc JOIN content c ON c.id = rc.content_id "
-		"WHERE c.uuid = ? AND " IN_VERSION(LATEST("rc.repository_id")) ")",
-		0, {COL_UUID}, 1, false},
+		"WHERE c.uuid = ?1 AND " IN_VERSION(LATEST("rc.repository_id")) ")",
+		0, {COL_UUID}, 1},
 };
 static const struct view_bulk repository_bulk[] = {
 	{"DELETE FROM published_artifact WHERE (publication_id, relative_path) IN (SELECT x.publication_id, "
@@ -161,9 +161,9 @@ static const struct view_column version_columns[] = {
 };
 static const struct view_condition version_conditions[] = {
 	{"content",
-		"EXISTS (SELECT 1 FROM repository_content rc JOIN content c ON c.id = rc.content_id WHERE c.uuid = ? "
+		"EXISTS (SELECT 1 FROM repository_content rc JOIN content c ON c.id = rc.content_id WHERE c.uuid = ?1 "
 		"AND rc.repository_id = v.repository_id AND " IN_VERSION("v.number") ")",
-		0, {COL_UUID}, 1, false},
+		0, {COL_UUID}, 1},
 };
 
 /* ---- publications ---- */
@@ -184,9 +184,9 @@ static const struct view_column publication_columns[] = {
 };
 static const struct view_condition publication_conditions[] = {
 	{"content",
-		"EXISTS (SELECT 1 FROM repository_content rc JOIN content c ON c.id = rc.content_id WHERE c.uuid = ? "
+		"EXISTS (SELECT 1 FROM repository_content rc JOIN content c ON c.id = rc.content_id WHERE c.uuid = ?1 "
 		"AND rc.repository_id = v.repository_id AND " IN_VERSION("v.number") ")",
-		1, {COL_UUID}, 1, false},
+		1, {COL_UUID}, 1},
 };
 static const struct view_bulk publication_bulk[] = {
 	{"DELETE FROM published_artifact WHERE (publication_id, relative_path) IN (SELECT x.publication_id, "
@@ -229,19 +229,18 @@ static const struct view_condition distribution_conditions[] = {
 		"EXISTS (SELECT 1 FROM content c JOIN repository_content rc ON rc.content_id = c.id JOIN "
 		"repository_version sv "
 		"ON sv.repository_id = rc.repository_id AND " IN_VERSION(
-			"sv.number") " WHERE c.uuid = ? AND sv.id = (SELECT pv.id FROM "
+			"sv.number") " WHERE c.uuid = ?1 AND sv.id = (SELECT pv.id FROM "
 				     "publication sp JOIN repository_version pv ON pv.id = sp.repository_version_id "
 				     "WHERE sp.complete = 1 AND (sp.id = "
 				     "d.publication_id OR pv.id = d.repository_version_id OR pv.repository_id = "
 				     "d.repository_id) "
 				     "ORDER BY pv.number DESC, sp.id DESC LIMIT 1))",
-		0, {COL_UUID}, 1, false},
+		0, {COL_UUID}, 1},
 	/* base_path and the path of another one lie within each other: clients could reach neither or both. */
 	{"overlaps",
-		"(substr(d.base_path, 1, length(?) + 1) = ? || '/' OR substr(?, 1, length(d.base_path) + 1) = "
-		"d.base_path || '/' "
-		"OR d.base_path = ?)",
-		0, {COL_TEXT, COL_TEXT, COL_TEXT, COL_TEXT}, 4, false},
+		"(substr(d.base_path, 1, length(?1) + 1) = ?1 || '/' OR substr(?1, 1, length(d.base_path) + 1) = "
+		"d.base_path || '/' OR d.base_path = ?1)",
+		0, {COL_TEXT}, 1},
 };
 
 /* ---- content ---- */
@@ -261,11 +260,17 @@ static const struct view_join content_joins[] = {
 	"AND o.missing_at IS NULL)"
 static const struct view_column content_columns[] = {
 	DATED("c"),
-	TYPED("c"),
+	/* Not the bare column: the index on it would be read and sorted as a whole for a page of the newest. */
+	RO("type", COL_TEXT, "c.type || ''", 0),
 	RO("natural_key", COL_TEXT, "c.natural_key", 0),
 	RW("labels", COL_JSON, "c.labels"),
 	RO("extra", COL_JSON, "c.extra", 0),
-	RO("relative_path", COL_TEXT, "ca.relative_path", 1),
+	{.name = "relative_path",
+		.type = COL_TEXT,
+		.sql = "ca.relative_path",
+		.joins = 1,
+		.within = "c.id IN (SELECT x.content_id FROM content_artifact x WHERE %)",
+		.within_sql = "x.relative_path"},
 	RO("artifact", COL_UUID, "a.uuid", 3),
 	RO("size", COL_INT, "a.size", 3),
 	RO("md5", COL_HEX, "a.md5", 3),
@@ -276,39 +281,42 @@ static const struct view_column content_columns[] = {
 	RO("sha512", COL_HEX, "a.sha512", 3),
 	RO("unavailable_since", COL_TIME, "(SELECT max(ra.missing_at) " UNAVAILABLE " AND x.content_id = c.id)", 0),
 };
-#define OF_REPOSITORY "rc.repository_id = (SELECT vr.id FROM repository vr WHERE vr.uuid = ?)"
+/* Members are the rows of repository_content. Parameters: the repository's uuid, the number of one of its versions. */
+#define OF_REPOSITORY "rc.repository_id = (SELECT vr.id FROM repository vr WHERE vr.uuid = ?1)"
 /* A version stands for the numbers since..number: those of deleted ones before it are its own (see 0001-model.sql). */
-#define VERSION_OF                                                                                             \
-	"repository_version v ON v.repository_id = rc.repository_id AND v.repository_id = (SELECT vr.id FROM " \
-	"repository vr WHERE "                                                                                 \
-	"vr.uuid = ?) AND v.number = ?"
-#define SAME_UNIT "rb.repository_id = rc.repository_id AND rb.content_id = rc.content_id"
+#define SINCE                                                                                                       \
+	"(SELECT v.since FROM repository_version v WHERE v.repository_id = (SELECT vr.id FROM repository vr WHERE " \
+	"vr.uuid = ?1) AND v.number = ?2)"
+/* Of a version with numbers of others a unit may have come and gone, or gone and come, in between. */
+#define NOT_HELD_AT(n)                                                                                 \
+	"(" SINCE " = ?2 OR NOT EXISTS (SELECT 1 FROM repository_content rb WHERE rb.repository_id = " \
+	"rc.repository_id AND rb.content_id = rc.content_id AND " HELD_AT("rb", n) "))"
 static const struct view_condition content_conditions[] = {
-	{"in_version",
-		"c.id IN (SELECT rc.content_id FROM repository_content rc WHERE " OF_REPOSITORY
-		" AND rc.version_added <= ? "
-		"AND (rc.version_removed IS NULL OR rc.version_removed > ?))",
-		0, {COL_UUID, COL_INT, COL_INT}, 3, false},
+	{"in_version", OF_REPOSITORY " AND " HELD_AT("rc", "?2"), 0, {COL_UUID, COL_INT}, 2, .member = true},
 	{"added_by_version",
-		"c.id IN (SELECT rc.content_id FROM repository_content rc JOIN " VERSION_OF " WHERE " HELD_AT("rc",
-			"v.number") " AND rc.version_added >= v.since AND NOT EXISTS (SELECT 1 FROM repository_content "
-				    "rb WHERE " SAME_UNIT " AND " HELD_AT("rb", "v.since - 1") "))",
-		0, {COL_UUID, COL_INT}, 2, false},
+		OF_REPOSITORY " AND " HELD_AT("rc", "?2") " AND rc.version_added >= " SINCE
+							  " AND " NOT_HELD_AT(SINCE " - 1"),
+		0, {COL_UUID, COL_INT}, 2, .member = true},
 	{"removed_by_version",
-		"c.id IN (SELECT rc.content_id FROM repository_content rc JOIN " VERSION_OF " WHERE " HELD_AT("rc",
-			"v.since - 1") " AND rc.version_removed <= v.number AND NOT EXISTS (SELECT 1 FROM "
-				       "repository_content rb WHERE " SAME_UNIT " AND " HELD_AT("rb", "v.number") "))",
-		0, {COL_UUID, COL_INT}, 2, false},
+		OF_REPOSITORY
+		" AND " HELD_AT("rc", SINCE " - 1") " AND rc.version_removed <= ?2 AND " NOT_HELD_AT("?2"),
+		0, {COL_UUID, COL_INT}, 2, .member = true},
 	{"sha256",
 		"c.id IN (SELECT x.content_id FROM artifact y JOIN content_artifact x ON x.artifact_id = y.id WHERE "
-		"y.sha256 = ? "
+		"y.sha256 = ?1 "
 		"UNION SELECT x.content_id FROM remote_artifact ra JOIN content_artifact x ON x.id = "
 		"ra.content_artifact_id "
-		"WHERE ra.sha256 = ?)",
-		0, {COL_HEX, COL_HEX}, 2, false},
-	{"orphaned", "NOT EXISTS (SELECT 1 FROM repository_content rc WHERE rc.content_id = c.id) AND c.updated <= ?",
-		0, {COL_TIME}, 1, false},
-	{"unavailable", "c.id IN (SELECT x.content_id " UNAVAILABLE ")", 0, {0}, 0, false},
+		"WHERE ra.sha256 = ?1)",
+		0, {COL_HEX}, 1},
+	{"orphaned", "NOT EXISTS (SELECT 1 FROM repository_content rc WHERE rc.content_id = c.id) AND c.updated <= ?1",
+		0, {COL_TIME}, 1},
+	{"unavailable",
+		/* from the index of what is missing, which is short */
+		"c.id IN (SELECT x.content_id FROM content_artifact x WHERE x.artifact_id IS NULL AND x.id IN (SELECT "
+		"ra.content_artifact_id FROM remote_artifact ra WHERE ra.missing_at IS NOT NULL) AND NOT EXISTS "
+		"(SELECT 1 "
+		"FROM remote_artifact o WHERE o.content_artifact_id = x.id AND o.missing_at IS NULL))",
+		0, {0}, 0},
 };
 
 /* ---- artifacts ---- */
@@ -329,14 +337,13 @@ static const struct view_condition artifact_conditions[] = {
 	{"in_version",
 		"a.id IN (SELECT x.artifact_id FROM content_artifact x JOIN repository_content rc ON rc.content_id = "
 		"x.content_id "
-		"WHERE " OF_REPOSITORY
-		" AND rc.version_added <= ? AND (rc.version_removed IS NULL OR rc.version_removed > ?))",
-		0, {COL_UUID, COL_INT, COL_INT}, 3, false},
+		"WHERE " OF_REPOSITORY " AND " HELD_AT("rc", "?2") ")",
+		0, {COL_UUID, COL_INT}, 2},
 	{"orphaned",
 		"NOT EXISTS (SELECT 1 FROM content_artifact x WHERE x.artifact_id = a.id) AND NOT EXISTS (SELECT 1 "
 		"FROM "
-		"published_artifact x WHERE x.artifact_id = a.id) AND a.created <= ?",
-		0, {COL_TIME}, 1, false},
+		"published_artifact x WHERE x.artifact_id = a.id) AND a.created <= ?1",
+		0, {COL_TIME}, 1},
 };
 
 /* ---- tasks ---- */
@@ -361,14 +368,14 @@ static const struct view_column task_columns[] = {
 	RO("task_group", COL_UUID, "g.uuid", 2),
 	RO("worker", COL_UUID, "w.uuid", 4),
 };
-#define RESERVES "EXISTS (SELECT 1 FROM task_resource x WHERE x.task_id = t.id AND x.resource = ?"
+#define RESERVES "EXISTS (SELECT 1 FROM task_resource x WHERE x.task_id = t.id AND x.resource = ?1"
 static const struct view_condition task_conditions[] = {
-	{"reserves", RESERVES ")", 0, {COL_TEXT}, 1, true},
-	{"reserves_exclusive", RESERVES " AND x.exclusive = 1)", 0, {COL_TEXT}, 1, true},
-	{"reserves_shared", RESERVES " AND x.exclusive = 0)", 0, {COL_TEXT}, 1, true},
-	{"created", "EXISTS (SELECT 1 FROM task_created x WHERE x.task_id = t.id AND x.href = ?)", 0, {COL_TEXT}, 1,
+	{"reserves", RESERVES ")", 0, {COL_TEXT}, 1, .each = true},
+	{"reserves_exclusive", RESERVES " AND x.exclusive = 1)", 0, {COL_TEXT}, 1, .each = true},
+	{"reserves_shared", RESERVES " AND x.exclusive = 0)", 0, {COL_TEXT}, 1, .each = true},
+	{"created", "EXISTS (SELECT 1 FROM task_created x WHERE x.task_id = t.id AND x.href = ?1)", 0, {COL_TEXT}, 1,
 		true},
-	{"child", "t.id IN (SELECT x.parent_id FROM task x WHERE x.uuid = ?)", 0, {COL_UUID}, 1, false},
+	{"child", "t.id IN (SELECT x.parent_id FROM task x WHERE x.uuid = ?1)", 0, {COL_UUID}, 1},
 };
 static const struct view_column task_resource_columns[] = {
 	RO("task", COL_INT, "x.task_id", 0),
@@ -479,6 +486,8 @@ static const struct view views[] = {
 		.table = "content",
 		.from = "content c",
 		.id = "c.id",
+		.member_from = "repository_content rc",
+		.member_key = "rc.content_id",
 		.typed = true,
 		.dated = true,
 		JOINS(content_joins),

@@ -30,10 +30,13 @@ struct view_column {
 	unsigned joins;    /* bits of the joins that it reads */
 	const char *store; /* column of the table that a write sets; NULL: read only */
 	const char *ref;   /* `store` holds the id of an object of this view, and the value is its uuid */
+	/* Comparing it by `sql` would look at every row's join: "… IN (SELECT … WHERE %)" instead, '%' the comparison of `within_sql`. */
+	const char *within, *within_sql;
 };
 
-/* A filter that is more than a comparison of one column. Each '?' takes the next parameter; `each`: the whole text is
- * repeated, joined by AND, for every value (they must all hold). */
+/* A filter that is more than a comparison of one column. "?1" is its first parameter, and so on; `each`: the whole text is
+ * repeated, joined by AND, for every value (they must all hold). `member`: the text is about the view's member table, one
+ * row of which says that the object belongs to something. */
 #define VIEW_PARAMS_MAX 6
 struct view_condition {
 	const char *name;
@@ -42,6 +45,7 @@ struct view_condition {
 	enum col_type params[VIEW_PARAMS_MAX];
 	size_t param_count;
 	bool each;
+	bool member;
 };
 
 /* Rows that hang on an object in such numbers that one transaction must not delete them all: `sql` deletes up to a
@@ -55,10 +59,12 @@ struct view {
 	const char *table; /* that writes go to; its integer key is "id" */
 	const char *from;  /* table and alias; the alias's id is `id` */
 	const char *id;
-	const char *where; /* holds for every row of the view; NULL: all */
-	bool typed;        /* has a column "type", set once by row_insert */
-	bool dated;        /* has uuid, created and updated, kept by row_insert and row_update */
-	bool serves;       /* a change of it may change what clients are served */
+	const char *where;       /* holds for every row of the view; NULL: all */
+	bool typed;              /* has a column "type", set once by row_insert */
+	bool dated;              /* has uuid, created and updated, kept by row_insert and row_update */
+	bool serves;             /* a change of it may change what clients are served */
+	const char *member_from; /* table and alias; NULL: no member conditions */
+	const char *member_key; /* its column that is the object's id; at most one row of an object meets a condition */
 	const struct view_join *joins;
 	size_t join_count;
 	const struct view_column *columns;
