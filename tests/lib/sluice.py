@@ -357,15 +357,17 @@ class Sluice:
 
     def deleted_bytes(self):
         """Bytes on disk of files without a name that the server holds open."""
-        total = 0
+        held = {}
         for fd in os.listdir(f"/proc/{self.proc.pid}/fd"):
             path = f"/proc/{self.proc.pid}/fd/{fd}"
             try:
-                if os.readlink(path).startswith(str(self.data)) and os.readlink(path).endswith(" (deleted)"):
-                    total += os.stat(path).st_blocks * 512
+                name = os.readlink(path)
+                if name.startswith(str(self.data)) and name.endswith(" (deleted)"):
+                    st = os.stat(path)
+                    held[st.st_dev, st.st_ino] = st.st_blocks * 512
             except OSError:
                 continue
-        return total
+        return sum(held.values())
 
     # ---- its files
 
