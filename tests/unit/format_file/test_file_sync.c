@@ -438,6 +438,28 @@ static void what_keeps_a_sync_from_being_skipped(void **state)
 	assert_int_equal(bench_latest(b, repo), 3);
 }
 
+/* As another version of the program may have left them. */
+static void strange_details_only_cost_a_sync(void **state)
+{
+	static const char *const rows[] = {"{}", "[]", "1",
+		"{'remote': 1, 'url': [], 'policy': {}, 'mirror': 'yes', 'version': '1', 'metadata': 7}"};
+	struct bench *b = *state;
+	const char *remote = remote_of(b, "'policy': 'on_demand'"), *repo = bench_repository(b, "file.file", "r", "");
+
+	bench_upstream(b, two_files);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char set[256];
+
+		snprintf(set, sizeof(set), "'last_sync_details': %s", rows[i]);
+		bench_repository_set(b, repo, set);
+		assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
+		assert_int_equal(bench_done(b, "sync.was_skipped"), -1);
+		assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
+		assert_int_equal(bench_done(b, "sync.was_skipped"), 1);
+	}
+	assert_int_equal(bench_latest(b, repo), 1);
+}
+
 static void turning_immediate_fetches_without_a_version(void **state)
 {
 	struct bench *b = *state;
@@ -475,6 +497,23 @@ static void mirror_publishes_upstreams_own_bytes(void **state)
 	assert_string_equal(bench_sync(b, repo, remote, "'mirror': true, 'optimize': false"), "completed");
 	assert_int_equal(json_array_size(b->created), 0);
 	assert_int_equal(bench_count(b, "publication"), 1);
+	buf_fini(&manifest);
+}
+
+/* Clients of the mirror find it under upstream's name for it. */
+static void mirror_of_a_manifest_with_another_name(void **state)
+{
+	struct bench *b = *state;
+	const char *remote, *repo = bench_repository(b, "file.file", "r", "");
+	struct buf manifest = BUF_INIT(0);
+
+	bench_manifest_line(&manifest, "a.iso", SLICE("one"));
+	site_put(b->up, "/r/the%20%22list%22", buf_slice(&manifest));
+	remote = bench_remote(
+		b, "file.file", "named", site_url(b->up, "/r/the%20%22list%22?token=x"), "'policy': 'on_demand'");
+	assert_string_equal(bench_sync(b, repo, remote, "'mirror': true"), "completed");
+	assert_string_equal(bench_published(b, repo, "the \"list\""), manifest.p);
+	assert_null(bench_published(b, repo, "PULP_MANIFEST"));
 	buf_fini(&manifest);
 }
 
@@ -647,8 +686,10 @@ int main(void)
 		TEST(nothing_new_costs_one_conditional_request),
 		TEST(same_bytes_under_other_validators),
 		TEST(what_keeps_a_sync_from_being_skipped),
+		TEST(strange_details_only_cost_a_sync),
 		TEST(turning_immediate_fetches_without_a_version),
 		TEST(mirror_publishes_upstreams_own_bytes),
+		TEST(mirror_of_a_manifest_with_another_name),
 		TEST(autopublish_writes_a_manifest_of_its_own),
 		TEST(publishing_by_hand),
 		TEST(an_owed_publication_is_made),

@@ -187,7 +187,6 @@ static json_t *rows_of_task(struct txn *t, const char *view, json_int_t task)
 	snprintf(id, sizeof(id), "%lld", (long long)task);
 	assert_int_equal(query_new(view_find(view), &q), 0);
 	OK(query_where(q, "task", QUERY_EQ, slice_str(id), &bench_err));
-	query_page(q, 100, 0);
 	OK(query_rows(t, q, &rows, &bench_err));
 	query_free(&q);
 	return rows;
