@@ -2,7 +2,7 @@
 #include "api/api_priv.h"
 
 #include "base/check.h"
-#include "base/log.h"
+#include "base/url.h"
 
 #include <stdlib.h>
 
@@ -186,6 +186,9 @@ static void no_slash(struct api_ctx *x)
 		api_reply_html_404(x);
 		return;
 	}
+	buf_reset(&b);
+	url_encode(&b, x->req->path, "/");
+	buf_adds(&b, "/");
 	if (x->req->query.n > 0) {
 		buf_adds(&b, "?");
 		buf_add_slice(&b, x->req->query);

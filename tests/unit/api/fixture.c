@@ -97,13 +97,15 @@ static int usage(void *arg, int64_t *total, int64_t *used, int64_t *free_bytes)
 
 /* ---- life ---- */
 
-int fixture_setup(void **state)
+static int set_up(void **state, bool with_pool)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct err err = ERR_INIT;
 	char url[128];
 
 	assert_non_null(f);
+	if (with_pool)
+		assert_int_equal(pool_new("test", 1, 2, &f->pool, &err), 0);
 	if (registry.count == 7)
 		for (size_t i = 0; i < api_task_handler_count; i++)
 			handlers[registry.count++] = api_task_handlers[i];
@@ -118,6 +120,7 @@ int fixture_setup(void **state)
 					 .catalog = f->catalog,
 					 .registry = &registry,
 					 .formats = formats,
+					 .pool = f->pool,
 					 .usage = usage},
 				 &f->api, &err),
 		0);
@@ -127,6 +130,16 @@ int fixture_setup(void **state)
 	return 0;
 }
 
+int fixture_setup(void **state)
+{
+	return set_up(state, false);
+}
+
+int fixture_setup_pool(void **state)
+{
+	return set_up(state, true);
+}
+
 int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -134,6 +147,8 @@ int fixture_teardown(void **state)
 	DIR *d;
 
 	api_tasks_bind(NULL);
+	if (f->pool != NULL)
+		pool_free(&f->pool);
 	api_free(&f->api);
 	catalog_close(&f->catalog);
 	settings_fini(&f->settings);

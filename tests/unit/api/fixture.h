@@ -18,6 +18,7 @@ struct fixture {
 	struct settings settings;
 	struct catalog *catalog;
 	struct api *api;
+	struct pool *pool; /* of the HTTP server; NULL: none */
 	struct {
 		char name[32];
 		char *value;
@@ -28,6 +29,8 @@ struct fixture {
 /* For cmocka: setup and teardown of a whole test. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+/* The same with a pool of one thread, where two jobs may wait. */
+int fixture_setup_pool(void **state);
 
 /* One request and its answer. "{name}" in path, body and want stands for a saved value.
  * want: "=TEXT" the body exactly; "~TEXT" somewhere in it; else JSON of which each member must be there with that value; NULL: anything.
