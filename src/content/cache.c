@@ -70,17 +70,17 @@ static void list_add(struct cache *c, struct entry *e)
 		c->oldest = e;
 }
 
-void cache_drop(struct cache *c, struct entry *e)
+void cache_drop(struct entry *e)
 {
+	struct cache *c = TAKE(e->cache);
 	struct entry **p;
 
-	if (!e->cached)
+	if (c == NULL)
 		return;
 	for (p = &c->buckets[e->hash & (c->bucket_count - 1)]; *p != e; p = &(*p)->chain)
 		BUG(*p == NULL);
 	*p = e->chain;
 	list_remove(c, e);
-	e->cached = false;
 	c->entries--;
 	c->files -= e->fd >= 0;
 	c->bytes -= e->data != NULL ? e->size : 0;
@@ -120,7 +120,7 @@ struct entry *cache_get(struct cache *c, struct slice path, uint64_t generation)
 	if (e == NULL)
 		return NULL;
 	if (e->generation != generation) {
-		cache_drop(c, e);
+		cache_drop(e);
 		return NULL;
 	}
 	if (c->newest != e) {
@@ -136,7 +136,7 @@ struct entry *cache_put(struct cache *c, struct slice path, uint64_t generation,
 	char *copy = slice_dup(path);
 
 	if (old != NULL) {
-		cache_drop(c, old);
+		cache_drop(old);
 		entry_unref(&old);
 	}
 	if (e == NULL || copy == NULL) {
@@ -153,7 +153,7 @@ struct entry *cache_put(struct cache *c, struct slice path, uint64_t generation,
 	e->hash = slice_hash(path);
 	e->generation = generation;
 	e->refs = 2; /* the cache's and the caller's */
-	e->cached = true;
+	e->cache = c;
 	e->newer = e->older = NULL;
 	if (c->entries >= (int64_t)c->bucket_count)
 		grow(c);
@@ -164,7 +164,7 @@ struct entry *cache_put(struct cache *c, struct slice path, uint64_t generation,
 	c->files += e->fd >= 0;
 	c->bytes += e->data != NULL ? e->size : 0;
 	while ((c->entries > c->max_entries || c->bytes > c->max_bytes || c->files > c->max_files) && c->oldest != NULL)
-		cache_drop(c, c->oldest);
+		cache_drop(c->oldest);
 	return e;
 }
 
@@ -175,7 +175,7 @@ void cache_free(struct cache **pc)
 	if (c == NULL)
 		return;
 	while (c->oldest != NULL)
-		cache_drop(c, c->oldest);
+		cache_drop(c->oldest);
 	free(c->buckets);
 	free(c);
 }

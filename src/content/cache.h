@@ -32,7 +32,7 @@ struct entry {
 	char *path;
 	size_t path_n;
 	struct entry *chain, *newer, *older;
-	bool cached;
+	struct cache *cache; /* NULL: not in it any more */
 };
 
 int cache_new(int64_t max_entries, int64_t max_bytes, int64_t max_files, struct cache **out);
@@ -41,8 +41,8 @@ void cache_free(struct cache **pc);
 struct entry *cache_get(struct cache *c, struct slice path, uint64_t generation);
 /* Takes over *e's heap (fd, data) into an entry under that path; returns it with a reference. NULL: out of memory (fd and data are released). */
 struct entry *cache_put(struct cache *c, struct slice path, uint64_t generation, const struct entry *e);
-/* Out of the cache; whoever holds references goes on. */
-void cache_drop(struct cache *c, struct entry *e);
+/* Out of its cache, if it still is in it; whoever holds references goes on. */
+void cache_drop(struct entry *e);
 struct entry *entry_ref(struct entry *e);
 void entry_unref(struct entry **pe);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 /* With the database down the old snapshot serves on; how often to look again. */
 #define RELOAD_RETRY_NS (1 * NS_PER_S)
@@ -26,7 +27,6 @@ static void shard_reload(struct loop_post *p)
 	for (; rq != NULL; rq = next) {
 		next = rq->next;
 		rq->next = NULL;
-		rq->waiting = false;
 		if (rq->x == NULL)
 			request_free(rq);
 		else
@@ -65,6 +65,7 @@ static void load_job(struct pool_job *j)
 	snapshot_unref(&gone);
 	for (size_t i = 0; i < c->shard_count; i++)
 		(void)loop_post_once(c->shards[i].loop, &c->shards[i].reload);
+	atomic_fetch_sub_explicit(&c->jobs, 1, memory_order_release);
 }
 
 int snapshot_ensure(struct shard_state *sh, struct request *rq)
@@ -92,13 +93,14 @@ int snapshot_ensure(struct shard_state *sh, struct request *rq)
 		if (!c->loading) {
 			c->load = (struct pool_job){.fn = load_job};
 			c->loading = true;
+			atomic_fetch_add_explicit(&c->jobs, 1, memory_order_relaxed);
 			if (pool_submit(c->pool, &c->load) < 0) {
 				c->loading = false;
+				atomic_fetch_sub_explicit(&c->jobs, 1, memory_order_relaxed);
 				rc = -ERR_LIMIT;
 			}
 		}
 		if (rc == 0) {
-			rq->waiting = true;
 			rq->next = sh->waiting;
 			sh->waiting = rq;
 		}
@@ -160,9 +162,24 @@ fail:
 	return rc;
 }
 
+static bool is_busy(struct content *c)
+{
+	if (atomic_load_explicit(&c->jobs, memory_order_acquire) > 0)
+		return true;
+	for (size_t i = 0; i < c->shard_count; i++)
+		if (atomic_load_explicit(&c->shards[i].busy, memory_order_acquire) > 0)
+			return true;
+	return false;
+}
+
 void content_drain(struct content *c, int64_t wait_ms)
 {
+	const struct timespec tick = {.tv_nsec = 2000000};
+
 	lazy_drain(c->lazy, wait_ms);
+	/* Requests whose clients are gone end with the job that they wait for, on their loop: it must not end before. */
+	while (is_busy(c))
+		(void)nanosleep(&tick, NULL);
 }
 
 void content_free(struct content **pc)

@@ -31,9 +31,10 @@ struct content_opts {
 };
 /* Starts the loop that downloads (a thread of its own). */
 int content_new(const struct content_opts *opts, struct content **out, struct err *err);
-/* After the HTTP server has drained and before its loops end: lets downloads that are to be finished end (at most wait_ms), cancels the rest. Blocks. */
+/* After the HTTP server has drained and before its loops end: lets downloads that are to be finished end (at most wait_ms), cancels the rest, and waits
+ * for what is at work. Afterwards the pool may end. Blocks. */
 void content_drain(struct content *c, int64_t wait_ms);
-/* After the loops have ended. */
+/* After the drain, and after the loops have ended. */
 void content_free(struct content **pc);
 
 /* Everything below settings.content_path_prefix. */

@@ -50,9 +50,19 @@ static void add_size(struct buf *b, int64_t size)
 	(void)buf_addf(b, "%.1f %s", v, units[u]);
 }
 
+/* Characters of UTF-8: all bytes but those that continue one. */
+static size_t width_of(struct slice name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.n; i++)
+		n += ((unsigned char)name.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
 static void page_entry(struct buf *b, const struct listing_entry *e)
 {
-	size_t width = e->name.n + e->is_dir;
+	size_t width = width_of(e->name) + e->is_dir;
 	char date[32] = "";
 
 	(void)buf_adds(b, "<a href=\"./");
@@ -115,7 +125,6 @@ static void listing_done(struct pool_job *j)
 {
 	struct request *rq = container_of(j, struct request, job);
 
-	rq->waiting = false;
 	if (rq->job_rc < 0)
 		buf_reset(&rq->page);
 	if (rq->x == NULL)
@@ -129,11 +138,8 @@ int listing_start(struct request *rq)
 	if (request_detach(rq) < 0)
 		return -ERR_NOMEM;
 	rq->job = (struct pool_job){.fn = listing_job, .done = listing_done, .loop = rq->shard->loop};
-	rq->waiting = true;
-	if (pool_submit(rq->shard->content->pool, &rq->job) < 0) {
-		rq->waiting = false;
+	if (pool_submit(rq->shard->content->pool, &rq->job) < 0)
 		return -ERR_LIMIT;
-	}
 	return 0;
 }
 
@@ -156,38 +162,49 @@ void listing_reply(struct request *rq)
 
 /* ---- above the distributions ---- */
 
+/* The next one from i on whose base_path begins with `dir` and which is shown; false: none. */
+static bool next_shown(const struct snapshot *s, struct slice dir, size_t *i)
+{
+	const struct served_table *t = s->table;
+
+	while (*i < t->count && slice_starts(slice_str(t->d[*i].base_path), dir)) {
+		if (!t->d[*i].hidden)
+			return true;
+		++*i;
+	}
+	return false;
+}
+
+bool listing_any_distribution(const struct snapshot *s, struct slice dir)
+{
+	size_t i = snapshot_first_below(s, dir);
+
+	return next_shown(s, dir, &i);
+}
+
 int listing_of_distributions(struct request *rq, struct slice dir)
 {
-	const struct served_table *t = rq->snap->table;
 	struct slice last = SLICE_NULL;
-	bool any = false;
+	size_t i = snapshot_first_below(rq->snap, dir);
 	char *title;
 
-	if (dir.p == NULL)
+	if (dir.n > 0 && !listing_any_distribution(rq->snap, dir))
 		return 0;
 	title = arena_printf(http_arena(rq->x), "%.*s%.*s", SLICE_ARG(rq->shard->content->prefix), SLICE_ARG(dir));
 	if (title == NULL)
-		return 0;
+		return -ERR_NOMEM;
 	page_begin(&rq->page, slice_str(title), dir.n == 0);
-	for (size_t i = 0; i < t->count; i++) { /* sorted, so equal first parts follow each other */
-		struct slice base = slice_str(t->d[i].base_path), rest;
+	for (; next_shown(rq->snap, dir, &i); i++) { /* sorted, so equal first parts follow each other */
+		struct slice base = slice_str(rq->snap->table->d[i].base_path);
+		struct slice rest = slice_of(base.p + dir.n, base.n - dir.n);
 		struct listing_entry e = {.is_dir = true, .size = -1};
 
-		if (t->d[i].hidden || !slice_starts(base, dir))
-			continue;
-		rest = slice_of(base.p + dir.n, base.n - dir.n);
 		e.name = slice_cut(&rest, '/');
-		any = true;
 		if (last.p != NULL && slice_eq(last, e.name))
 			continue;
 		last = e.name;
 		page_entry(&rq->page, &e);
 	}
 	page_end(&rq->page);
-	if (!any && dir.n > 0) {
-		buf_fini(&rq->page);
-		rq->page = BUF_INIT(256 * 1024 * 1024);
-		return 0;
-	}
 	return 1;
 }

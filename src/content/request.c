@@ -52,21 +52,30 @@ static enum step step_match(struct request *rq)
 	rq->dist = snapshot_match(rq->snap, path, &rq->rest);
 	if (rq->dist >= 0)
 		return STEP_guard;
-	/* Above the distributions: their base_paths as a tree of directories. */
-	rc = listing_of_distributions(rq, path.n == 0 || path.p[path.n - 1] == '/' ? path : SLICE_NULL);
-	if (rc > 0) {
+	return STEP_above;
+}
+
+/* ---- above the distributions: their base_paths as a tree of directories ---- */
+
+static enum step step_above(struct request *rq)
+{
+	struct slice path = rq->path;
+	char *dir;
+	int rc;
+
+	if (path.n == 0 || path.p[path.n - 1] == '/') {
+		rc = listing_of_distributions(rq, path);
+		if (rc < 0)
+			return fail(rq, rc, -1);
+		if (rc == 0)
+			return STEP_unknown;
 		listing_reply(rq);
 		return STEP_DONE;
 	}
-	if (path.n > 0 && path.p[path.n - 1] != '/') {
-		char *dir = arena_printf(http_arena(rq->x), "%.*s/", SLICE_ARG(path));
-
-		if (dir != NULL && listing_of_distributions(rq, slice_str(dir)) > 0) {
-			buf_fini(&rq->page);
-			return STEP_redirect;
-		}
-	}
-	return STEP_unknown;
+	dir = arena_printf(http_arena(rq->x), "%.*s/", SLICE_ARG(path));
+	if (dir == NULL)
+		return fail(rq, -ERR_NOMEM, -1);
+	return listing_any_distribution(rq->snap, slice_str(dir)) ? STEP_redirect : STEP_unknown;
 }
 
 /* ---- guard: before anything below reveals whether the path exists (C12) ---- */
@@ -143,39 +152,62 @@ static enum step step_hit(struct request *rq)
 
 /* ---- miss ---- */
 
-/* False: it was answered. */
-static bool join_flight(struct request *rq)
+static struct flight_want want_of(const struct request *rq)
 {
 	const struct served_path *w = &rq->entry->what;
-	struct flight_want want = {.content_artifact_id = w->content_artifact_id,
+
+	return (struct flight_want){.content_artifact_id = w->content_artifact_id,
 		.repository_id = w->repository_id,
 		.digests = w->digests,
 		.size = w->size,
-		.saved = w->saved};
+		.saved = w->saved,
+		.alone = rq->alone};
+}
+
+/* False: it was answered. */
+static bool join_flight(struct request *rq)
+{
+	struct flight_want want = want_of(rq);
 	int rc = flight_join(rq->shard->content->lazy, &want, &rq->flight);
 
 	if (rc < 0) {
 		(void)fail(rq, rc, -1);
 		return false;
 	}
-	metric_inc(M_content_misses);
+	if (!rq->alone)
+		metric_inc(M_content_misses);
 	return true;
 }
 
-static enum step flight_failed(struct request *rq, struct flight *f)
+/* What it says becomes the answer, unless it was started for another repository: then the sources of this one are tried, once. The caller gives the flight
+ * back and goes to the step. */
+static enum step flight_failed(struct request *rq, struct flight *f, enum step again)
 {
+	struct flight_want want = want_of(rq);
 	struct err err = ERR_INIT;
 	int64_t retry_after_s = -1;
 
+	if (flight_try_alone(f, &want)) {
+		rq->alone = true;
+		return again;
+	}
 	flight_error(f, &err, &retry_after_s);
 	return fail(rq, err.code, retry_after_s);
 }
 
 /* What the flight saved is found in the store by whoever resolves the path from now on. */
-static void forget_entry_when_done(struct request *rq, const struct flight *f)
+static void forget_entry_when_done(struct entry *e, const struct flight *f)
 {
 	if (flight_is_done(f))
-		cache_drop(rq->shard->cache, rq->entry);
+		cache_drop(e);
+}
+
+static void flight_left(void *arg, const struct flight *f)
+{
+	struct entry *e = arg;
+
+	forget_entry_when_done(e, f);
+	entry_unref(&e);
 }
 
 static enum step step_miss(struct request *rq)
@@ -189,8 +221,11 @@ static enum step step_miss(struct request *rq)
 	if (rq->body == NULL) {
 		struct flight *f = rq->flight; /* the body has the reference now; rq->flight only looks */
 
-		rq->body = flight_body(f);
+		rq->body = flight_body(f, flight_left, entry_ref(rq->entry));
 		if (rq->body == NULL) {
+			struct entry *extra = rq->entry;
+
+			entry_unref(&extra);
 			rq->flight = NULL;
 			return fail(rq, -ERR_NOMEM, -1);
 		}
@@ -198,7 +233,7 @@ static enum step step_miss(struct request *rq)
 	for (;;) {
 		ready = rq->body->ops->ready(rq->body, 0);
 		if (ready < 0) {
-			enum step s = flight_failed(rq, rq->flight);
+			enum step s = flight_failed(rq, rq->flight, STEP_miss);
 
 			rq->flight = NULL;
 			rq->body->ops->done(&rq->body);
@@ -208,11 +243,9 @@ static enum step step_miss(struct request *rq)
 			break;
 		if (rq->body->ops->wait(rq->body, 0, &rq->wake) == 0) {
 			rq->step = STEP_miss;
-			rq->waiting = true;
 			return STEP_WAIT;
 		}
 	}
-	forget_entry_when_done(rq, rq->flight);
 	rq->size = flight_size(rq->flight);
 	return STEP_respond;
 }
@@ -227,7 +260,7 @@ static enum step step_prospect(struct request *rq)
 	for (;;) {
 		rc = flight_prospects(rq->flight);
 		if (rc < 0) {
-			enum step s = flight_failed(rq, rq->flight);
+			enum step s = flight_failed(rq, rq->flight, STEP_prospect);
 
 			flight_leave(&rq->flight);
 			return s;
@@ -236,11 +269,10 @@ static enum step step_prospect(struct request *rq)
 			break;
 		if (flight_wait_prospects(rq->flight, &rq->wake) == 0) {
 			rq->step = STEP_prospect;
-			rq->waiting = true;
 			return STEP_WAIT;
 		}
 	}
-	forget_entry_when_done(rq, rq->flight);
+	forget_entry_when_done(rq->entry, rq->flight);
 	flight_leave(&rq->flight);
 	rq->size = rq->entry->size;
 	return STEP_respond;
@@ -320,11 +352,13 @@ static enum step step_respond(struct request *rq)
 
 		for (size_t i = 0; i < upstream; i++) {
 			const char *name, *value;
+			struct http_header *h = &headers[r.header_count];
 
 			flight_header(rq->flight, i, &name, &value);
-			headers[r.header_count++] =
-				(struct http_header){slice_str(arena_strdup(http_arena(x), slice_str(name))),
-					slice_str(arena_strdup(http_arena(x), slice_str(value)))};
+			h->name = slice_str(arena_strdup(http_arena(x), slice_str(name)));
+			h->value = slice_str(arena_strdup(http_arena(x), slice_str(value)));
+			r.header_count +=
+				h->name.p != NULL && h->value.p != NULL; /* the answer does not depend on it */
 		}
 		if (size != NULL)
 			headers[r.header_count++] =
@@ -361,6 +395,7 @@ void request_free(struct request *rq)
 	rq->magic = 0;
 	rq->next = sh->free_list;
 	sh->free_list = rq;
+	atomic_fetch_sub_explicit(&sh->busy, 1, memory_order_release);
 }
 
 void request_run(struct request *rq)
@@ -380,7 +415,6 @@ static void woken(struct loop_post *p)
 {
 	struct request *rq = container_of(p, struct request, wake.post);
 
-	rq->waiting = false;
 	if (rq->x == NULL)
 		request_free(rq);
 	else
@@ -414,7 +448,7 @@ static struct request *request_new(struct shard_state *sh)
 	else if ((rq = malloc(sizeof(*rq))) == NULL)
 		return NULL;
 	memset(rq, 0, offsetof(struct request, found));
-	rq->page = BUF_INIT(256 * 1024 * 1024);
+	rq->page = BUF_INIT(PAGE_MAX);
 	rq->job_rc = 0;
 	rq->job_err.code = 0;
 	rq->next = NULL;
@@ -424,6 +458,7 @@ static struct request *request_new(struct shard_state *sh)
 	rq->size = -1;
 	rq->wake.loop = sh->loop;
 	rq->wake.post.fn = woken;
+	atomic_fetch_add_explicit(&sh->busy, 1, memory_order_relaxed);
 	return rq;
 }
 

@@ -14,10 +14,12 @@
 #define REQUEST_MAGIC 0x72657175u
 /* Bodies up to this are kept in memory beside their entry and leave in one call with their head. */
 #define SMALL_BODY (64 * 1024)
+#define PAGE_MAX (256 * 1024 * 1024)
 
 /* The life of a content request. A step that must wait returns STEP_WAIT and its continuation sets the step to go on with. */
 #define CONTENT_STEPS(X)                                                   \
 	X(match)    /* which distribution                               */ \
+	X(above)    /* none: a directory of their base_paths            */ \
 	X(guard)    /* may this client learn whether the path exists    */ \
 	X(resolve)  /* which artifact; does the store have it           */ \
 	X(hit)      /* body := open file, or small body in memory       */ \
@@ -45,9 +47,6 @@ struct request {
 	const struct http_request *http;
 	struct slice path; /* below the content prefix, no leading slash */
 	enum step step;
-	bool running; /* request_run is on the stack */
-	bool waiting; /* for a job, a snapshot or a wake */
-
 	uint64_t generation;   /* at its arrival, + 1: what it must see at least */
 	struct snapshot *snap; /* a reference while waiting; borrowed from the shard otherwise */
 	bool owns_snap;
@@ -56,6 +55,7 @@ struct request {
 
 	struct entry *entry;   /* a reference */
 	struct flight *flight; /* a reference, until it is a body */
+	bool alone;            /* the next flight is for this request's repository only */
 	struct body *body;
 	int64_t size;
 	struct wake wake;
@@ -81,6 +81,7 @@ struct shard_state {
 	struct request *free_list;
 	struct request *waiting; /* for a snapshot */
 	struct loop_post reload; /* a snapshot was loaded, or failed to */
+	_Atomic int64_t busy;    /* requests on their way; written by the loop */
 };
 
 struct content {
@@ -94,10 +95,11 @@ struct content {
 	struct slice prefix; /* "/pulp/content/" */
 	struct shard_state *shards;
 	size_t shard_count;
+	_Atomic int64_t jobs; /* of the pool, that belong to no request */
 
 	pthread_mutex_t lock;  /* of what follows */
 	struct snapshot *snap; /* the newest */
-	bool loading;
+	bool loading;          /* one of `jobs` */
 	uint64_t failed_generation; /* could not be loaded (database down): the old one serves on until retry_at_ns */
 	int64_t retry_at_ns;
 	struct pool_job load;
@@ -117,7 +119,9 @@ int request_detach(struct request *rq);
 
 /* listing.c */
 int listing_start(struct request *rq);
-/* The page of the first parts of all base_paths below `dir` (ends with '/' or is ""): 1 and rq->page is filled; 0: nothing is there. */
+/* Does a base_path that is shown begin with `dir` (ends with '/' or is "")? */
+bool listing_any_distribution(const struct snapshot *s, struct slice dir);
+/* The page of the next parts of all of them: 1 and rq->page is filled; 0: nothing is there; -ERR_NOMEM. */
 int listing_of_distributions(struct request *rq, struct slice dir);
 void listing_reply(struct request *rq);
 

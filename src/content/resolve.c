@@ -18,23 +18,66 @@ static const struct served_distribution *dist_of(const struct request *rq)
 	return &rq->snap->table->d[rq->dist];
 }
 
-/* Pool: makes the filter of a set that has none. Another job that needs it meanwhile asks the catalog. */
-static void ensure_filter(struct request *rq, struct txn *t, struct filter *f, const struct served_set *set)
+/* ---- filters ---- */
+
+struct filter_job {
+	struct pool_job job;
+	struct content *content;
+	struct filter *filter; /* a reference */
+	struct served_set set;
+};
+
+static void filter_job_free(struct filter_job *fj)
 {
+	struct content *c = fj->content;
+
+	filter_unref(&fj->filter);
+	free(fj);
+	atomic_fetch_sub_explicit(&c->jobs, 1, memory_order_release);
+}
+
+/* Pool. */
+static void filter_job(struct pool_job *j)
+{
+	struct filter_job *fj = container_of(j, struct filter_job, job);
 	struct pathset *p = NULL;
+	struct txn *t = NULL;
 	struct err err = ERR_INIT;
+	int rc = catalog_read(fj->content->catalog, &t, &err);
+
+	if (rc == 0)
+		rc = pathset_build(t, &fj->set, &p, &err);
+	txn_end(&t);
+	if (rc < 0) {
+		log_warn("content", "no filter for unknown paths of repository %" PRId64 ", ignoring: %s",
+			fj->set.repository_id, err.msg);
+		atomic_store(&fj->filter->building, false);
+	} else {
+		atomic_store_explicit(&fj->filter->set, p, memory_order_release);
+	}
+	filter_job_free(fj);
+}
+
+/* Pool. Has the filter of a set made that has none, by a job of its own: reading millions of paths takes seconds. Meanwhile the catalog is asked. */
+static void ensure_filter(struct content *c, struct filter *f, const struct served_set *set)
+{
+	struct filter_job *fj;
 	bool expected = false;
 
 	if (atomic_load_explicit(&f->set, memory_order_acquire) != NULL ||
 		!atomic_compare_exchange_strong(&f->building, &expected, true))
 		return;
-	if (pathset_build(t, set, &p, &err) < 0) {
-		log_warn("content", "no filter for unknown paths of '%s', ignoring: %s", dist_of(rq)->base_path,
-			err.msg);
+	fj = malloc(sizeof(*fj));
+	if (fj == NULL) {
 		atomic_store(&f->building, false);
 		return;
 	}
-	atomic_store_explicit(&f->set, p, memory_order_release);
+	*fj = (struct filter_job){.job.fn = filter_job, .content = c, .filter = filter_ref(f), .set = *set};
+	atomic_fetch_add_explicit(&c->jobs, 1, memory_order_relaxed);
+	if (pool_submit(c->pool, &fj->job) < 0) {
+		atomic_store(&f->building, false);
+		filter_job_free(fj);
+	}
 }
 
 static bool filter_says_no(struct filter *f, struct slice path)
@@ -70,7 +113,10 @@ static bool surely_unknown(const struct request *rq)
 	return true;
 }
 
-/* Pool: opens what the store has of it; small bodies come into memory. */
+/* ---- from the catalog and the store ---- */
+
+/* Pool: opens what the store has of it; small bodies come into memory. What the catalog does not know as saved is left to a flight, which finds it in
+ * the store, too, and tells the catalog: else this path would stay "missing" there for ever. */
 static void open_saved(struct request *rq, struct entry *e)
 {
 	struct err err = ERR_INIT;
@@ -82,6 +128,8 @@ static void open_saved(struct request *rq, struct entry *e)
 		return;
 	(void)snprintf(e->etag, sizeof(e->etag), "\"%.64s\"",
 		digest_hex(DIGEST_SHA256, e->what.digests.d[DIGEST_SHA256], hex));
+	if (!e->what.saved && e->what.content_artifact_id != 0)
+		return;
 	rc = store_get(rq->shard->content->store, e->what.digests.d[DIGEST_SHA256], e->what.size, &fd, &size, &err);
 	if (rc < 0) {
 		if (rc != -ERR_NOTFOUND)
@@ -115,7 +163,7 @@ static int look_up(struct request *rq, struct txn *t, struct slice rest, struct 
 		const struct served_set *set = &d->sets[i];
 		struct filter *f = rq->snap->filters[rq->dist][i];
 
-		ensure_filter(rq, t, f, set);
+		ensure_filter(rq->shard->content, f, set);
 		if (path.n > 0 && filter_says_no(f, path))
 			continue;
 		if (path.n > 0 && !slash) {
@@ -177,7 +225,6 @@ static void resolve_done(struct pool_job *j)
 	struct request *rq = container_of(j, struct request, job);
 	struct entry *e;
 
-	rq->waiting = false;
 	if (rq->job_rc == 0) {
 		e = cache_put(rq->shard->cache, rq->path, rq->snap->generation, &rq->found);
 		if (e == NULL)
@@ -227,10 +274,7 @@ int resolve_start(struct request *rq)
 	if (request_detach(rq) < 0)
 		return -ERR_NOMEM;
 	rq->job = (struct pool_job){.fn = resolve_job, .done = resolve_done, .loop = sh->loop};
-	rq->waiting = true;
-	if (pool_submit(sh->content->pool, &rq->job) < 0) {
-		rq->waiting = false;
+	if (pool_submit(sh->content->pool, &rq->job) < 0)
 		return -ERR_LIMIT;
-	}
 	return 0;
 }

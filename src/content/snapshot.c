@@ -39,19 +39,42 @@ static bool same_set(const struct served_set *a, const struct served_set *b)
 	       a->version_number == b->version_number && a->pass_through == b->pass_through;
 }
 
-/* The filter that the old snapshot has for this set of this distribution, or a new one. */
+/* ---- base_paths, in byte order ---- */
+
+/* The first distribution whose base_path is not below `from`. */
+static size_t lower_bound(const struct served_table *t, struct slice from)
+{
+	size_t lo = 0, hi = t->count;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (strncmp(t->d[mid].base_path, from.p, from.n) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int find(const struct served_table *t, struct slice base_path)
+{
+	size_t i = lower_bound(t, base_path);
+
+	return i < t->count && slice_eq(slice_str(t->d[i].base_path), base_path) ? (int)i : -1;
+}
+
+/* ---- making one ---- */
+
+/* The filter that the old snapshot has for this set of the same base_path, or a new one. */
 static struct filter *inherit(
 	const struct snapshot *old, const struct served_distribution *d, const struct served_set *set)
 {
-	for (size_t i = 0; old != NULL && i < old->table->count; i++) {
-		const struct served_distribution *od = &old->table->d[i];
+	int i = old != NULL ? find(old->table, slice_str(d->base_path)) : -1;
 
-		if (od->id != d->id)
-			continue;
-		for (size_t k = 0; k < od->set_count; k++)
-			if (same_set(&od->sets[k], set))
-				return filter_ref(old->filters[i][k]);
-	}
+	for (size_t k = 0; i >= 0 && k < old->table->d[i].set_count; k++)
+		if (same_set(&old->table->d[i].sets[k], set))
+			return filter_ref(old->filters[i][k]);
 	return filter_new();
 }
 
@@ -121,31 +144,6 @@ void snapshot_unref(struct snapshot **ps)
 	free(s);
 }
 
-static int compare(const char *base_path, struct slice prefix)
-{
-	int c = strncmp(base_path, prefix.p, prefix.n);
-
-	return c != 0 ? c : base_path[prefix.n] != '\0';
-}
-
-static int find(const struct served_table *t, struct slice prefix)
-{
-	size_t lo = 0, hi = t->count;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		int c = compare(t->d[mid].base_path, prefix);
-
-		if (c == 0)
-			return (int)mid;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return -1;
-}
-
 /* base_paths do not nest, so the first prefix that is one is the one. */
 int snapshot_match(const struct snapshot *s, struct slice path, struct slice *rest)
 {
@@ -161,4 +159,9 @@ int snapshot_match(const struct snapshot *s, struct slice path, struct slice *re
 		}
 	}
 	return -1;
+}
+
+size_t snapshot_first_below(const struct snapshot *s, struct slice prefix)
+{
+	return prefix.n > 0 ? lower_bound(s->table, prefix) : 0;
 }

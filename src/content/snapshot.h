@@ -35,5 +35,7 @@ void filter_unref(struct filter **pf);
 /* The distribution whose base_path is a path-prefix of `path` (no leading slash): its index, and *rest is what follows, without the slash between;
  * *rest.p == NULL when the path is the base_path itself, without a slash. -1: none. */
 int snapshot_match(const struct snapshot *s, struct slice path, struct slice *rest);
+/* Those whose base_path begins with `prefix` follow each other: the index of the first of them, if there are any. */
+size_t snapshot_first_below(const struct snapshot *s, struct slice prefix);
 
 #endif

@@ -14,19 +14,28 @@
 
 #define BATCH_MAX 256
 
+/* All content artifacts of one flight. */
+static int tell_one(struct txn *t, struct flight *f, struct err *err)
+{
+	int64_t other, source = f->sources != NULL ? f->sources[f->source_at].remote_artifact_id : 0;
+	int rc = 0;
+
+	if (!f->told)
+		rc = catalog_artifact_saved(
+			t, f->want.content_artifact_id, source, &f->actual, f->watermark, NULL, err);
+	while (rc == 0 && flight_next_other(f, &other))
+		rc = catalog_artifact_saved(t, other, 0, &f->actual, f->watermark, NULL, err);
+	return rc;
+}
+
 static int tell_catalog(struct lazy *lz, struct flight **batch, size_t n, struct err *err)
 {
 	struct txn *t = NULL;
 	int rc = catalog_write(lz->catalog, &t, err);
 
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct flight *f = batch[i];
-
-		if (f->item.rc < 0)
-			continue;
-		rc = catalog_artifact_saved(t, f->want.content_artifact_id, f->sources[f->source_at].remote_artifact_id,
-			&f->actual, f->item.size, NULL, err);
-	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (batch[i]->item.rc == 0)
+			rc = tell_one(t, batch[i], err);
 	if (rc == 0 && FAULT("lazy.commit") < 0)
 		rc = err_set(err, -ERR_DB, "fault point lazy.commit");
 	if (rc == 0)
@@ -35,23 +44,42 @@ static int tell_catalog(struct lazy *lz, struct flight **batch, size_t n, struct
 	return rc;
 }
 
-static void commit_batch(struct lazy *lz, struct flight **batch, size_t n)
+/* Those that have a staging file; the others are in the store already. */
+static void commit_files(struct lazy *lz, struct flight **batch, size_t n)
 {
 	struct store_item items[BATCH_MAX];
+	struct flight *of[BATCH_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (batch[i]->item.st == NULL)
+			continue;
+		of[count] = batch[i];
+		items[count++] = batch[i]->item;
+	}
+	if (count == 0)
+		return;
+	store_commit(lz->store, items, count);
+	for (size_t i = 0; i < count; i++) {
+		of[i]->item = items[i];
+		if (items[i].rc == 0)
+			metric_inc(M_flights_committed);
+	}
+}
+
+static void commit_batch(struct lazy *lz, struct flight **batch, size_t n)
+{
 	struct err err = ERR_INIT;
 	int rc;
 
-	for (size_t i = 0; i < n; i++)
-		items[i] = batch[i]->item;
-	store_commit(lz->store, items, n);
-	for (size_t i = 0; i < n; i++)
-		batch[i]->item = items[i];
+	commit_files(lz, batch, n);
 	rc = tell_catalog(lz, batch, n, &err);
 	for (size_t i = 0; i < n; i++) {
 		struct flight *f = batch[i];
 
 		f->commit_rc = f->item.rc < 0 ? f->item.rc : rc;
 		f->commit_err = f->item.rc < 0 ? f->item.err : err;
+		f->told = true;
 		loop_post(lz->loop, &f->committed);
 	}
 }
@@ -120,11 +148,10 @@ void committer_add(struct flight *f)
 {
 	struct committer *c = &f->lz->committer;
 
-	f->item = (struct store_item){.st = f->st, .size = f->watermark};
+	f->item = (struct store_item){.st = TAKE(f->st), .size = f->watermark};
 	memcpy(f->item.sha256, f->actual.d[DIGEST_SHA256], sizeof(f->item.sha256));
-	f->st = NULL;
 	f->next_commit = NULL;
-	atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed); /* given back by drive_committed */
+	flight_hold(f); /* given back by drive_committed */
 	pthread_mutex_lock(&c->lock);
 	*c->tail = f;
 	c->tail = &f->next_commit;

@@ -34,6 +34,7 @@ static int rank(int code)
 	case ERR_SIZE:
 		return 5;
 	case ERR_DENIED:
+	case ERR_INVAL:
 		return 4;
 	case ERR_COOLDOWN:
 		return 3;
@@ -46,30 +47,39 @@ static int rank(int code)
 	}
 }
 
-static void remember(struct flight *f, const struct err *err)
+bool drive_blames_source(int code)
+{
+	return rank(code) < 8;
+}
+
+void drive_remember(struct flight *f, const struct err *err)
 {
 	if (rank(err->code) >= rank(f->worst.code))
 		f->worst = *err;
 }
 
-void drive_fail(struct flight *f, const struct err *err, int64_t retry_after_s)
+static void end_in_failure(struct flight *f, const struct err *err, int64_t retry_after_s)
 {
 	struct flight *mine = f;
 
-	if (state_of(f) >= FLIGHT_DONE)
-		return;
-	log_warn("lazy", "flight %" PRIu64 " failed: %s: %s", f->id, f->key, err->msg);
+	BUG(err->code >= 0);
 	loop_timer_cancel(f->lz->loop, &f->timer);
 	fetch_cancel(&f->fetch);
 	pthread_mutex_lock(&f->lock);
 	f->err = *err;
 	f->retry_after_s = retry_after_s;
 	pthread_mutex_unlock(&f->lock);
-	metric_inc(M_flights_failed);
 	flight_set_state(f, FLIGHT_FAILED);
 	flight_out_of_table(f);
 	flight_wake(f, true);
-	flight_unref(&mine); /* the driver's */
+	flight_release(&mine); /* the driver's */
+}
+
+static void fail(struct flight *f, const struct err *err, int64_t retry_after_s)
+{
+	log_warn("lazy", "flight %" PRIu64 " failed: %s: %s", f->id, f->key, err->msg);
+	metric_inc(M_flights_failed);
+	end_in_failure(f, err, retry_after_s);
 }
 
 void drive_cancel(struct flight *f)
@@ -79,17 +89,9 @@ void drive_cancel(struct flight *f)
 	if (state_of(f) >= FLIGHT_VERIFYING)
 		return; /* nothing is saved by stopping now */
 	(void)err_set(&err, -ERR_CANCELED, "canceled");
-	drive_fail(f, &err, -1);
-}
-
-static bool has_readers(struct flight *f)
-{
-	bool any;
-
-	pthread_mutex_lock(&f->lz->table.lock);
-	any = f->readers > 0;
-	pthread_mutex_unlock(&f->lz->table.lock);
-	return any;
+	log_info("lazy", "flight %" PRIu64 " canceled at %" PRId64 " bytes: %s: %s", f->id, f->watermark, f->key,
+		f->lz->stopping ? "the server stops" : "nobody waits for it");
+	end_in_failure(f, &err, -1);
 }
 
 static void finish(struct flight *f)
@@ -100,10 +102,10 @@ static void finish(struct flight *f)
 	atomic_store(&f->limit, f->watermark);
 	flight_set_state(f, FLIGHT_DONE);
 	/* A streamed one stays findable as long as someone reads it: drive_abandoned ends that. */
-	if (!f->streamed || !has_readers(f))
+	if (!f->streamed || !flight_has_readers(f))
 		flight_out_of_table(f);
 	flight_wake(f, true);
-	flight_unref(&mine);
+	flight_release(&mine);
 }
 
 /* Is it worth going on without a reader? */
@@ -121,25 +123,22 @@ static bool worth_finishing(const struct flight *f)
 void drive_abandoned(struct loop_post *p)
 {
 	struct flight *f = container_of(p, struct flight, abandoned);
+	enum flight_state s = state_of(f);
 
 	MAGIC_CHECK(f, FLIGHT_MAGIC);
-	if (!has_readers(f)) {
-		enum flight_state s = state_of(f);
-
-		if (s == FLIGHT_DONE)
-			flight_out_of_table(f);
-		else if ((s == FLIGHT_FETCHING || s == FLIGHT_WAITING) && !worth_finishing(f))
-			drive_cancel(f);
-	}
-	flight_unref(&f);
+	if (s == FLIGHT_DONE)
+		(void)flight_claim(f);
+	else if (s < FLIGHT_VERIFYING && !worth_finishing(f) && flight_claim(f))
+		drive_cancel(f);
+	flight_release(&f);
 }
 
 /* ---- data ---- */
 
-/* How far readers may see: never the last `holdback` bytes of what is not verified. */
+/* How far readers may see: never the last bytes of what is not verified, whatever the setting. */
 static void advance_limit(struct flight *f)
 {
-	int64_t holdback = f->lz->settings->content_holdback, size = flight_size(f);
+	int64_t holdback = MAX(f->lz->settings->content_holdback, 1), size = flight_size(f);
 	int64_t limit = MIN(f->watermark, (size >= 0 ? size : f->watermark) - holdback);
 
 	if (limit <= atomic_load_explicit(&f->limit, memory_order_relaxed))
@@ -149,25 +148,22 @@ static void advance_limit(struct flight *f)
 }
 
 /* Forgets the bytes so far, unless a reader has seen some. The seq_cst pair with reader_ready decides races. */
-bool drive_begin_again(struct flight *f)
+static bool begin_again(struct flight *f)
 {
 	int64_t was = atomic_load_explicit(&f->limit, memory_order_relaxed);
-	struct err err = ERR_INIT;
 
-	if (f->watermark == 0)
-		return true;
-	atomic_store(&f->limit, 0);
-	if (atomic_load(&f->exposed)) {
-		atomic_store(&f->limit, was);
-		flight_wake(f, true); /* who looked in between sleeps on nothing */
-		return false;
+	if (was > 0) {
+		atomic_store(&f->limit, 0);
+		if (atomic_load(&f->exposed)) {
+			atomic_store(&f->limit, was);
+			flight_wake(f, true); /* who looked in between sleeps on nothing */
+			return false;
+		}
 	}
-	if (ftruncate(f->fd, 0) < 0) {
-		(void)err_set(&err, -ERR_IO, "cannot empty a staging file");
+	/* What stays behind the end of a shorter body would be saved with it. */
+	if (f->watermark > 0 && ftruncate(f->fd, 0) < 0)
 		return false;
-	}
-	f->watermark = 0;
-	f->skip = 0;
+	f->watermark = f->resumed_at = f->skip = 0;
 	flight_free_headers(f);
 	if (f->upstream_size) {
 		f->upstream_size = false;
@@ -181,7 +177,7 @@ static bool passes_on(struct slice name)
 {
 	static const char *const ours[] = {"accept-ranges", "age", "alt-svc", "content-encoding", "content-length",
 		"content-range", "content-type", "date", "etag", "last-modified", "public", "server", "set-cookie",
-		"strict-transport-security", "vary", "x-sluice-reason"};
+		"strict-transport-security", "vary", "x-pulp-artifact-size", "x-pulp-cache", "x-sluice-reason"};
 
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (slice_eq_nocase(name, slice_str(ours[i])))
@@ -191,7 +187,7 @@ static bool passes_on(struct slice name)
 
 static void keep_headers(struct flight *f, const struct fetch_head *h)
 {
-	if (f->headers != NULL || h->header_count == 0 || atomic_load_explicit(&f->exposed, memory_order_relaxed))
+	if (f->headers != NULL || h->header_count == 0 || atomic_load_explicit(&f->limit, memory_order_relaxed) > 0)
 		return;
 	f->headers = calloc(h->header_count, sizeof(*f->headers));
 	for (size_t i = 0; f->headers != NULL && i < h->header_count; i++) {
@@ -238,37 +234,63 @@ static int check_size(struct flight *f, const struct fetch_head *h)
 	return 0;
 }
 
+static bool digest_known(const struct flight *f)
+{
+	return f->want.digests.have != 0 || f->sources[f->source_at].digests.have != 0;
+}
+
+static int ours(struct flight *f, int rc)
+{
+	f->ours = true;
+	return rc;
+}
+
+/* It cannot or will not continue. As long as nobody has seen a byte its own bytes are taken from the first on; else what we have is skipped, and the
+ * digest decides whether it fits. */
+static int starts_over(struct flight *f)
+{
+	if (begin_again(f)) {
+		if (verify_begin(f) < 0)
+			return ours(f, err_set(&f->last, -ERR_NOMEM, "out of memory"));
+		return 0;
+	}
+	if (!digest_known(f))
+		return err_set(&f->last, -ERR_UPSTREAM,
+			"began again instead of continuing, and no digest tells whether it is the same");
+	f->skip = f->watermark;
+	return 0;
+}
+
+/* After an error status 0 is returned, so that its short body is read and the connection lives on: on_done finds f->last. */
 static int on_head(void *arg, const struct fetch_head *h)
 {
 	struct flight *f = arg;
+	int rc = 0;
 
-	f->status = h->status;
 	switch (h->status) {
 	case 200:
-		if (f->watermark > 0) {
-			/* It cannot or will not continue: what we have is skipped, and the digest decides whether it fits. */
-			if (f->want.digests.have == 0 && f->sources[f->source_at].digests.have == 0 &&
-				!drive_begin_again(f))
-				return err_set(&f->last, -ERR_UPSTREAM,
-					"began again instead of continuing, and no digest tells whether it is the "
-					"same");
-			f->skip = f->watermark;
-			if (f->watermark == 0 && verify_begin(f) < 0)
-				return err_set(&f->last, -ERR_NOMEM, "out of memory");
-		}
+		if (f->watermark > 0)
+			rc = starts_over(f);
 		break;
 	case 206:
 		if (h->range_start != f->watermark)
-			return err_set(&f->last, -ERR_UPSTREAM, "answered another range than was asked");
+			rc = err_set(&f->last, -ERR_UPSTREAM, "answered another range than was asked");
 		break;
 	case 404:
 	case 410:
-		return err_set(&f->last, -ERR_GONE, "answered %d", h->status);
+		(void)err_set(&f->last, -ERR_GONE, "answered %d", h->status);
+		return 0;
 	case 416:
-		return err_set(&f->last, -ERR_SIZE, "ended at %" PRId64 " bytes", f->watermark);
+		/* Nothing behind what we have: with an unknown size that may be all, and the digest tells. */
+		if (flight_size(f) >= 0 || !digest_known(f))
+			(void)err_set(&f->last, -ERR_SIZE, "ended at %" PRId64 " bytes", f->watermark);
+		return 0;
 	default:
-		return err_set(&f->last, -ERR_UPSTREAM, "answered %d", h->status);
+		(void)err_set(&f->last, -ERR_UPSTREAM, "answered %d", h->status);
+		return 0;
 	}
+	if (rc < 0)
+		return rc;
 	keep_validators(f, h);
 	keep_headers(f, h);
 	return check_size(f, h);
@@ -289,11 +311,11 @@ static int on_data(void *arg, const char *p, size_t n)
 		if (n == 0)
 			return 0;
 	}
-	if (size >= 0 && f->watermark + (int64_t)n > size)
+	if (size >= 0 && (int64_t)n > size - f->watermark)
 		return err_set(&f->last, -ERR_SIZE, "sent more than the expected %" PRId64 " bytes", size);
 	rc = staging_write(f->st, p, n, f->watermark, &f->last);
 	if (rc < 0)
-		return rc;
+		return ours(f, rc);
 	f->watermark += (int64_t)n;
 	verify_data(f, p, n);
 	advance_limit(f);
@@ -302,27 +324,21 @@ static int on_data(void *arg, const char *p, size_t n)
 
 /* ---- sources one after the other ---- */
 
-static void describe(struct flight *f)
-{
-	const struct source_row *s = &f->sources[f->source_at];
-
-	(void)err_wrap(&f->last, "remote '%s': %s", s->remote->name, s->url);
-}
-
 static void next_source(struct flight *f)
 {
-	bool digest_known = f->want.digests.have != 0;
+	/* A source that only said something wrong in its head has spoilt nothing. */
+	bool spoilt = f->last.code == -ERR_DIGEST || (f->last.code == -ERR_SIZE && f->watermark > f->resumed_at);
 
-	remember(f, &f->last);
-	if ((f->last.code == -ERR_DIGEST || f->last.code == -ERR_SIZE || !digest_known) && !drive_begin_again(f)) {
-		drive_fail(f, &f->last, -1);
+	drive_remember(f, &f->last);
+	if ((spoilt || f->watermark == 0 || f->want.digests.have == 0) && !begin_again(f)) {
+		fail(f, &f->last, -1);
 		return;
 	}
 	f->source_at++;
 	f->attempts = 0;
 	f->etag[0] = f->last_modified[0] = '\0';
 	if (source_next(f) == 0) {
-		drive_fail(f, &f->worst,
+		fail(f, &f->worst,
 			f->worst.code == -ERR_COOLDOWN || f->worst.code == -ERR_GONE ? f->retry_after_s : -1);
 		return;
 	}
@@ -333,11 +349,11 @@ static void next_source(struct flight *f)
 
 static void noted(struct pool_job *j)
 {
-	struct flight *f = container_of(j, struct flight, load), *held = f;
+	struct flight *f = container_of(j, struct flight, load);
 
 	if (state_of(f) != FLIGHT_FAILED)
 		next_source(f);
-	flight_unref(&held);
+	flight_release(&f);
 }
 
 static void on_timer(struct loop_timer *t)
@@ -373,53 +389,66 @@ static bool resume(struct flight *f)
 /* The one place that decides what a source's failure means. f->last says what happened. */
 static void source_failed(struct flight *f)
 {
-	metric_inc(M_flight_source_failures);
-	describe(f);
-	switch (-f->last.code) {
-	case ERR_TRUNCATED:
-	case ERR_TIMEOUT:
-	case ERR_CONNECT:
-		if (resume(f))
-			return;
-		break;
-	case ERR_GONE:
-	case ERR_DIGEST:
-	case ERR_SIZE:
-		log_warn("lazy", "flight %" PRIu64 ": source fails: %s", f->id, f->last.msg);
-		f->sources[f->source_at].failed_at_us = 0;
-		if (source_note(f, -f->last.code == ERR_GONE ? ERR_GONE : ERR_DIGEST, noted) < 0)
-			break; /* no room to tell the catalog: the source is asked again by the next request */
-		if (state_of(f) == FLIGHT_FETCHING)
-			flight_set_state(f, FLIGHT_WAITING);
-		return;
-	case ERR_UPSTREAM:
-	case ERR_DENIED:
-	case ERR_LIMIT:
-		break;
-	default: /* ours: no space, no memory, I/O: another source would meet the same */
-		drive_fail(f, &f->last, -1);
+	source_describe(&f->sources[f->source_at], !f->named, &f->last);
+	if (f->ours) { /* no space, no memory, I/O: another source would meet the same */
+		fail(f, &f->last, -1);
 		return;
 	}
+	metric_inc(M_flight_source_failures);
+	if ((f->last.code == -ERR_TRUNCATED || f->last.code == -ERR_TIMEOUT || f->last.code == -ERR_CONNECT) &&
+		resume(f))
+		return;
 	log_warn("lazy", "flight %" PRIu64 ": source fails: %s", f->id, f->last.msg);
+	f->missing = f->last.code == -ERR_GONE;
+	/* Without room to tell the catalog, the source is asked again by the next request. */
+	if ((f->missing || f->last.code == -ERR_DIGEST || f->last.code == -ERR_SIZE) && source_note(f, noted) == 0) {
+		flight_set_state(f, FLIGHT_WAITING);
+		return;
+	}
 	next_source(f);
+}
+
+/* What fetch reports is the source's, unless we are out of memory: also a URL that is none, or a file that cannot be read. */
+static void blame(struct flight *f, const struct err *err)
+{
+	f->last = *err;
+	f->named = true;
+	switch (-err->code) {
+	case ERR_NOMEM:
+		f->ours = true;
+		break;
+	case ERR_LIMIT: /* too many wait for this source */
+		break;
+	case ERR_PARSE:
+	case ERR_UNSUPPORTED:
+		f->last.code = -ERR_INVAL;
+		break;
+	default:
+		if (!drive_blames_source(err->code))
+			f->last.code = -ERR_UPSTREAM;
+	}
+}
+
+/* All expected bytes are here, whatever became of the connection behind them? Then the digest decides; asking for more would only get "416". */
+static bool complete_after_all(const struct flight *f, int rc)
+{
+	int64_t size = flight_size(f);
+
+	return (rc == -ERR_TRUNCATED || rc == -ERR_TIMEOUT || rc == -ERR_CONNECT) && size > 0 && f->watermark == size;
 }
 
 static void on_done(void *arg, int rc, const struct err *err)
 {
 	struct flight *f = arg;
-	int64_t size;
+	int64_t size = flight_size(f);
 
 	f->fetch = NULL;
-	if (rc < 0 && f->last.code == 0)
-		f->last = *err;
-	if (rc < 0) {
-		source_failed(f);
-		return;
-	}
-	size = flight_size(f);
-	if (size >= 0 && f->watermark < size) {
+	if (rc < 0 && f->last.code == 0 && !complete_after_all(f, rc))
+		blame(f, err);
+	else if (f->last.code == 0 && size >= 0 && f->watermark < size)
 		(void)err_set(
 			&f->last, -ERR_TRUNCATED, "ended at %" PRId64 " of %" PRId64 " bytes", f->watermark, size);
+	if (f->last.code < 0) {
 		source_failed(f);
 		return;
 	}
@@ -434,16 +463,18 @@ static void try_source(struct flight *f)
 	struct fetch_req req = {.url = s->url, .on_head = on_head, .on_data = on_data, .on_done = on_done, .arg = f};
 
 	f->streamed = s->remote->policy == POLICY_STREAMED;
-	if (f->streamed && !has_readers(f)) {
+	/* It may have been abandoned in a state in which that was no reason to stop. */
+	if (f->lz->stopping || (!worth_finishing(f) && flight_claim(f))) {
 		drive_cancel(f);
 		return;
 	}
 	flight_set_state(f, FLIGHT_FETCHING);
 	f->last = ERR_INIT;
+	f->named = false;
 	f->skip = 0;
 	f->resumed_at = f->watermark;
 	if (f->watermark == 0 && verify_begin(f) < 0) {
-		(void)err_set(&f->last, -ERR_NOMEM, "out of memory");
+		(void)ours(f, err_set(&f->last, -ERR_NOMEM, "out of memory"));
 		source_failed(f);
 		return;
 	}
@@ -452,42 +483,63 @@ static void try_source(struct flight *f)
 		req.if_range = f->etag[0] != '\0' ? f->etag : (f->last_modified[0] != '\0' ? f->last_modified : NULL);
 	}
 	source_remote(f, s, &remote);
-	if (fetch_start(f->lz->fetch, &remote, &req, &f->fetch, &f->last) < 0)
+	if (fetch_start(f->lz->fetch, &remote, &req, &f->fetch, &f->last) < 0) {
+		struct err err = f->last;
+
+		blame(f, &err);
 		source_failed(f);
+	}
 }
 
 /* ---- beginning and end ---- */
 
-static void loaded(struct pool_job *j)
+static void save(struct flight *f)
 {
-	struct flight *f = container_of(j, struct flight, load), *held = f;
+	flight_set_state(f, FLIGHT_COMMITTING);
+	committer_add(f);
+}
 
-	if (state_of(f) == FLIGHT_FAILED)
-		goto out;
-	if (f->load_rc < 0) {
-		drive_fail(f, &f->load_err, -1);
-		goto out;
-	}
-	if (f->load_rc == 1) { /* saved meanwhile */
-		f->watermark = f->want.size;
+static void found_in_store(struct flight *f)
+{
+	f->watermark = f->want.size;
+	if (f->told && flight_all_told(f))
 		finish(f);
-		goto out;
+	else
+		save(f);
+}
+
+static void begin(struct flight *f)
+{
+	if (f->load_rc < 0) {
+		fail(f, &f->load_err, -1);
+		return;
+	}
+	if (f->load_rc == 1) {
+		found_in_store(f);
+		return;
 	}
 	if (f->source_count == 0) {
 		(void)err_set(&f->worst, -ERR_NOSOURCE, "no remote offers it");
-		drive_fail(f, &f->worst, -1);
-		goto out;
+		fail(f, &f->worst, -1);
+		return;
 	}
 	if (source_next(f) == 0) {
-		drive_fail(f, &f->worst, f->retry_after_s);
-		goto out;
+		fail(f, &f->worst, f->retry_after_s);
+		return;
 	}
 	metric_inc(M_flights_started);
 	atomic_store_explicit(&f->prospects, true, memory_order_release);
 	flight_wake(f, true);
 	try_source(f);
-out:
-	flight_unref(&held);
+}
+
+static void loaded(struct pool_job *j)
+{
+	struct flight *f = container_of(j, struct flight, load);
+
+	if (state_of(f) != FLIGHT_FAILED)
+		begin(f);
+	flight_release(&f);
 }
 
 void drive_start(struct loop_post *p)
@@ -495,42 +547,49 @@ void drive_start(struct loop_post *p)
 	struct flight *f = container_of(p, struct flight, start);
 	struct err err = ERR_INIT;
 
+	MAGIC_CHECK(f, FLIGHT_MAGIC);
+	if (state_of(f) == FLIGHT_FAILED)
+		goto out;
 	f->load = (struct pool_job){.fn = source_load, .done = loaded, .loop = f->lz->loop};
-	atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+	flight_hold(f);
 	if (pool_submit(f->lz->pool, &f->load) < 0) {
 		struct flight *extra = f;
 
-		flight_unref(&extra);
+		flight_release(&extra);
 		(void)err_set(&err, -ERR_LIMIT, "too much work is queued");
-		drive_fail(f, &err, 1);
+		fail(f, &err, 1);
 	}
+out:
+	flight_release(&f);
 }
 
 void drive_verified(struct flight *f, int rc, const struct err *err)
 {
 	if (rc < 0) {
 		f->last = *err;
+		f->named = false;
+		f->ours = rc != -ERR_DIGEST;
 		source_failed(f);
-		return;
-	}
-	if (f->streamed) {
+	} else if (f->streamed) {
 		finish(f);
-		return;
+	} else {
+		f->told = false; /* also when it had been saved and got lost: the source's marks are cleared */
+		save(f);
 	}
-	flight_set_state(f, FLIGHT_COMMITTING);
-	committer_add(f);
 }
 
 void drive_committed(struct loop_post *p)
 {
-	struct flight *f = container_of(p, struct flight, committed), *held = f;
+	struct flight *f = container_of(p, struct flight, committed);
 
 	/* The bytes are right whether they could be kept or not: the clients get them. */
 	if (f->commit_rc < 0)
 		log_error(
 			"lazy", "flight %" PRIu64 ": served, but not saved: %s: %s", f->id, f->key, f->commit_err.msg);
+	/* Some joined for another content artifact after the catalog was told. */
+	if (f->commit_rc == 0 && !flight_all_told(f))
+		committer_add(f);
 	else
-		metric_inc(M_flights_committed);
-	finish(f);
-	flight_unref(&held);
+		finish(f);
+	flight_release(&f);
 }

@@ -1,6 +1,7 @@
 /* The table of flights, and their readers. What is under which lock stands in flight_priv.h. */
 #include "lazy/flight_priv.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
@@ -17,13 +18,16 @@
 static void make_key(const struct flight_want *w, char out[FLIGHT_KEY_MAX])
 {
 	char hex[DIGEST_HEX_MAX];
+	int n;
 
-	if ((w->digests.have & (1u << DIGEST_SHA256)) != 0) {
-		(void)snprintf(
+	if ((w->digests.have & (1u << DIGEST_SHA256)) != 0)
+		n = snprintf(
 			out, FLIGHT_KEY_MAX, "sha256:%s", digest_hex(DIGEST_SHA256, w->digests.d[DIGEST_SHA256], hex));
-		return;
-	}
-	(void)snprintf(out, FLIGHT_KEY_MAX, "content-artifact:%" PRId64, w->content_artifact_id);
+	else
+		n = snprintf(out, FLIGHT_KEY_MAX, "content-artifact:%" PRId64, w->content_artifact_id);
+	if (w->alone)
+		(void)snprintf(out + n, FLIGHT_KEY_MAX - (size_t)n, " of %" PRId64 " in repository %" PRId64,
+			w->content_artifact_id, w->repository_id);
 }
 
 static struct flight **slot_of(struct flight_table *t, const char *key)
@@ -35,26 +39,97 @@ static struct flight **slot_of(struct flight_table *t, const char *key)
 	return p;
 }
 
+/* Table lock. */
+static void remove_from_table(struct flight *f)
+{
+	struct flight **p = slot_of(&f->lz->table, f->key);
+
+	BUG(*p != f);
+	*p = f->chain;
+	f->chain = NULL;
+	f->in_table = false;
+	f->lz->table.count--;
+	metric_dec(M_flights_open);
+}
+
 void flight_out_of_table(struct flight *f)
 {
-	struct flight_table *t = &f->lz->table;
-	bool was;
-
-	pthread_mutex_lock(&t->lock);
-	was = f->in_table;
-	if (was) {
-		struct flight **p = slot_of(t, f->key);
-
-		BUG(*p != f);
-		*p = f->chain;
-		f->chain = NULL;
-		f->in_table = false;
-		t->count--;
-	}
-	pthread_mutex_unlock(&t->lock);
-	if (was)
-		metric_dec(M_flights_open);
+	pthread_mutex_lock(&f->lz->table.lock);
+	if (f->in_table)
+		remove_from_table(f);
+	pthread_mutex_unlock(&f->lz->table.lock);
 }
+
+bool flight_has_readers(struct flight *f)
+{
+	bool any;
+
+	pthread_mutex_lock(&f->lz->table.lock);
+	any = f->readers > 0;
+	pthread_mutex_unlock(&f->lz->table.lock);
+	return any;
+}
+
+bool flight_claim(struct flight *f)
+{
+	bool mine;
+
+	pthread_mutex_lock(&f->lz->table.lock);
+	mine = f->readers == 0;
+	if (mine && f->in_table)
+		remove_from_table(f);
+	pthread_mutex_unlock(&f->lz->table.lock);
+	return mine;
+}
+
+/* ---- whose content artifacts get it ---- */
+
+/* Past this many, the next request for such a path finds the artifact in the store and sees to it. */
+#define OTHERS_MAX 1000
+
+/* Table lock. */
+static void add_other(struct flight *f, const struct flight_want *want)
+{
+	int64_t *grown;
+
+	if (want->saved || want->content_artifact_id == 0 || f->other_count == OTHERS_MAX ||
+		want->content_artifact_id == f->want.content_artifact_id)
+		return;
+	for (size_t i = 0; i < f->other_count; i++)
+		if (f->others[i] == want->content_artifact_id)
+			return;
+	grown = realloc(f->others, (f->other_count + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return;
+	f->others = grown;
+	f->others[f->other_count++] = want->content_artifact_id;
+}
+
+bool flight_next_other(struct flight *f, int64_t *content_artifact_id)
+{
+	bool any;
+
+	pthread_mutex_lock(&f->lz->table.lock);
+	any = f->others_told < f->other_count;
+	if (any)
+		*content_artifact_id = f->others[f->others_told++];
+	pthread_mutex_unlock(&f->lz->table.lock);
+	return any;
+}
+
+bool flight_all_told(struct flight *f)
+{
+	bool all;
+
+	pthread_mutex_lock(&f->lz->table.lock);
+	all = f->others_told == f->other_count;
+	if (all && f->in_table)
+		remove_from_table(f);
+	pthread_mutex_unlock(&f->lz->table.lock);
+	return all;
+}
+
+/* ---- references ---- */
 
 static struct flight *flight_new(struct lazy *lz, const struct flight_want *want, const char *key)
 {
@@ -69,7 +144,7 @@ static struct flight *flight_new(struct lazy *lz, const struct flight_want *want
 	f->want = *want;
 	f->fd = -1;
 	f->retry_after_s = -1;
-	atomic_init(&f->refs, 1);
+	f->told = want->saved || want->content_artifact_id == 0;
 	atomic_init(&f->size, want->size);
 	(void)pthread_mutex_init(&f->lock, NULL);
 	f->start.fn = drive_start;
@@ -78,12 +153,10 @@ static struct flight *flight_new(struct lazy *lz, const struct flight_want *want
 	return f;
 }
 
-void flight_unref(struct flight **pf)
+static void flight_unref(struct flight **pf)
 {
 	struct flight *f = TAKE(*pf);
 
-	if (f == NULL)
-		return;
 	MAGIC_CHECK(f, FLIGHT_MAGIC);
 	if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
 		return;
@@ -94,36 +167,65 @@ void flight_unref(struct flight **pf)
 	hasher_free(&f->hasher);
 	if (f->fd >= 0)
 		(void)close(f->fd); /* verified and synced, or not wanted */
+	free(f->others);
 	(void)pthread_mutex_destroy(&f->lock);
 	f->magic = 0;
 	free(f);
+}
+
+void flight_hold(struct flight *f)
+{
+	atomic_fetch_add_explicit(&f->lz->work, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+}
+
+void flight_release(struct flight **pf)
+{
+	struct lazy *lz = (*pf)->lz;
+
+	flight_unref(pf);
+	atomic_fetch_sub_explicit(&lz->work, 1, memory_order_release);
+}
+
+/* ---- joining and leaving ---- */
+
+/* Table lock. */
+static int start_flight(struct lazy *lz, const struct flight_want *want, const char *key, struct flight **slot)
+{
+	struct flight *f;
+
+	if (lz->table.count >= lz->settings->content_max_flights || atomic_load(&lz->closed))
+		return -ERR_LIMIT;
+	f = flight_new(lz, want, key);
+	if (f == NULL)
+		return -ERR_NOMEM;
+	flight_hold(f); /* the driver's, given back when the flight is over */
+	flight_hold(f); /* the post's: the flight may be over before it comes */
+	*slot = f;
+	f->in_table = true;
+	lz->table.count++;
+	metric_inc(M_flights_open);
+	return 0;
 }
 
 int flight_join(struct lazy *lz, const struct flight_want *want, struct flight **out)
 {
 	struct flight_table *t = &lz->table;
 	char key[FLIGHT_KEY_MAX];
-	struct flight **slot, *f;
-	bool started = false;
+	struct flight **slot, *f = NULL;
+	bool started;
 	int rc = 0;
 
 	make_key(want, key);
 	pthread_mutex_lock(&t->lock);
 	slot = slot_of(t, key);
-	f = *slot;
-	if (f == NULL) {
-		if (t->count >= lz->settings->content_max_flights || atomic_load(&lz->canceling)) {
-			rc = -ERR_LIMIT;
-		} else if ((f = flight_new(lz, want, key)) == NULL) {
-			rc = -ERR_NOMEM;
-		} else {
-			*slot = f;
-			f->in_table = true;
-			t->count++;
-			started = true;
-		}
-	}
+	started = *slot == NULL;
+	if (started)
+		rc = start_flight(lz, want, key, slot);
+	else
+		add_other(*slot, want);
 	if (rc == 0) {
+		f = *slot;
 		f->readers++;
 		atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
 	}
@@ -131,12 +233,10 @@ int flight_join(struct lazy *lz, const struct flight_want *want, struct flight *
 	if (rc < 0)
 		return rc;
 	metric_inc(M_flight_readers);
-	if (started) {
-		metric_inc(M_flights_open);
+	if (started)
 		loop_post(lz->loop, &f->start);
-	} else {
+	else
 		metric_inc(M_flights_joined);
-	}
 	*out = f;
 	return 0;
 }
@@ -154,14 +254,14 @@ void flight_leave(struct flight **pf)
 	pthread_mutex_lock(&t->lock);
 	last = --f->readers == 0 && f->in_table;
 	if (last)
-		atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed); /* the post's */
+		flight_hold(f); /* the post's */
 	pthread_mutex_unlock(&t->lock);
 	metric_dec(M_flight_readers);
 	/* A post that is queued already will look at the same state: its reference is enough. */
 	if (last && !loop_post_once(f->lz->loop, &f->abandoned)) {
 		struct flight *extra = f;
 
-		flight_unref(&extra);
+		flight_release(&extra);
 	}
 	flight_unref(&f);
 }
@@ -171,7 +271,8 @@ void flight_leave(struct flight **pf)
 void flight_set_state(struct flight *f, enum flight_state to)
 {
 	static const bool allowed[FLIGHT_FAILED + 1][FLIGHT_FAILED + 1] = {
-		[FLIGHT_LOADING] = {[FLIGHT_FETCHING] = 1, [FLIGHT_DONE] = 1, [FLIGHT_FAILED] = 1},
+		[FLIGHT_LOADING] =
+			{[FLIGHT_FETCHING] = 1, [FLIGHT_COMMITTING] = 1, [FLIGHT_DONE] = 1, [FLIGHT_FAILED] = 1},
 		[FLIGHT_FETCHING] = {[FLIGHT_WAITING] = 1, [FLIGHT_VERIFYING] = 1, [FLIGHT_FAILED] = 1},
 		[FLIGHT_WAITING] = {[FLIGHT_FETCHING] = 1, [FLIGHT_FAILED] = 1},
 		[FLIGHT_VERIFYING] =
@@ -270,6 +371,14 @@ int flight_prospects(struct flight *f)
 	return state == FLIGHT_DONE || atomic_load_explicit(&f->prospects, memory_order_acquire);
 }
 
+bool flight_try_alone(const struct flight *f, const struct flight_want *want)
+{
+	return !want->alone && atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_FAILED &&
+	       drive_blames_source(f->err.code) &&
+	       (f->want.content_artifact_id != want->content_artifact_id ||
+		       f->want.repository_id != want->repository_id);
+}
+
 bool flight_is_done(const struct flight *f)
 {
 	return atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_DONE;
@@ -320,6 +429,8 @@ void flight_error(struct flight *f, struct err *out, int64_t *retry_after_s)
 struct flight_reader {
 	struct body b;
 	struct flight *f;
+	void (*left)(void *arg, const struct flight *f);
+	void *arg;
 };
 
 static struct flight *flight_of(const struct body *b)
@@ -335,9 +446,10 @@ static int64_t reader_ready(struct body *b, int64_t off)
 	struct flight *f = flight_of(b);
 
 	if (off < atomic_load_explicit(&f->limit, memory_order_acquire)) {
-		/* From here the driver may not begin anew with other bytes; if it just did, this reader must not see them: the
-		 * pair of this store and load, and the driver's store and load (drive.c, begin_again), are sequentially consistent. */
-		if (!atomic_load_explicit(&f->exposed, memory_order_relaxed))
+		/* From here the driver may not begin anew with other bytes; if it just did, this reader must not see them: the pair
+		 * of this store and load, and the driver's store and load (drive.c, begin_again), are sequentially
+		 * consistent. Whoever finds it set already acquires from the reader that set it. */
+		if (!atomic_load_explicit(&f->exposed, memory_order_acquire))
 			atomic_store(&f->exposed, true);
 		int64_t limit = atomic_load(&f->limit);
 
@@ -387,6 +499,8 @@ static void reader_done(struct body **pb)
 	if (b == NULL)
 		return;
 	r = container_of(b, struct flight_reader, b);
+	if (r->left != NULL)
+		r->left(r->arg, r->f);
 	flight_leave(&r->f);
 	free(r);
 }
@@ -401,7 +515,7 @@ static const struct body_ops reader_ops = {
 	.done = reader_done,
 };
 
-struct body *flight_body(struct flight *f)
+struct body *flight_body(struct flight *f, void (*left)(void *arg, const struct flight *f), void *arg)
 {
 	struct flight_reader *r = malloc(sizeof(*r));
 
@@ -409,7 +523,7 @@ struct body *flight_body(struct flight *f)
 		flight_leave(&f);
 		return NULL;
 	}
-	*r = (struct flight_reader){.b.ops = &reader_ops, .f = f};
+	*r = (struct flight_reader){.b.ops = &reader_ops, .f = f, .left = left, .arg = arg};
 	return &r->b;
 }
 
@@ -423,11 +537,12 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
-/* Loop: cancels what is left at the end of lazy_drain. */
+/* Loop: cancels what is left at the end of lazy_drain. What is being verified or saved already comes to its end. */
 static void cancel_all(struct loop_post *p)
 {
 	struct lazy *lz = container_of(p, struct lazy, cancel_all);
 
+	lz->stopping = true;
 	for (size_t i = 0; i < lz->table.bucket_count; i++) {
 		for (;;) {
 			struct flight *f;
@@ -435,13 +550,13 @@ static void cancel_all(struct loop_post *p)
 			pthread_mutex_lock(&lz->table.lock);
 			f = lz->table.buckets[i];
 			if (f != NULL)
-				atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+				flight_hold(f);
 			pthread_mutex_unlock(&lz->table.lock);
 			if (f == NULL)
 				break;
 			drive_cancel(f);
 			flight_out_of_table(f);
-			flight_unref(&f);
+			flight_release(&f);
 		}
 	}
 }
@@ -516,19 +631,17 @@ static int64_t flights_open(struct lazy *lz)
 void lazy_drain(struct lazy *lz, int64_t wait_ms)
 {
 	const struct timespec tick = {.tv_nsec = 2000000};
-	int64_t waited_ms = 0;
+	int64_t until_ns = clock_mono_ns() + wait_ms * NS_PER_MS, left;
 
-	atomic_store(&lz->canceling, true);
-	while (flights_open(lz) > 0 && waited_ms < wait_ms) {
+	atomic_store(&lz->closed, true);
+	while ((left = flights_open(lz)) > 0 && clock_mono_ns() < until_ns)
 		(void)nanosleep(&tick, NULL);
-		waited_ms += 2;
+	if (left > 0) {
+		log_warn("lazy", "%" PRId64 " downloads canceled: the server stops", left);
+		(void)loop_post_once(lz->loop, &lz->cancel_all);
 	}
-	if (flights_open(lz) > 0) {
-		log_warn("lazy", "%" PRId64 " downloads canceled: the server stops", flights_open(lz));
-		loop_post(lz->loop, &lz->cancel_all);
-		while (flights_open(lz) > 0)
-			(void)nanosleep(&tick, NULL);
-	}
+	while (flights_open(lz) > 0 || atomic_load_explicit(&lz->work, memory_order_acquire) > 0)
+		(void)nanosleep(&tick, NULL);
 }
 
 void lazy_free(struct lazy **plz)
@@ -538,6 +651,7 @@ void lazy_free(struct lazy **plz)
 	if (lz == NULL)
 		return;
 	if (lz->thread_started) {
+		lazy_drain(lz, 0);
 		loop_stop(lz->loop);
 		(void)pthread_join(lz->thread, NULL);
 	}

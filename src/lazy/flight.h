@@ -4,11 +4,13 @@
  * shown: never the last `holdback` bytes before size and digests are verified and, unless the source is `streamed`, the artifact is saved and
  * visible. A flight survives its sources: it resumes, turns to the next source, and only fails when none is left.
  *
- *   LOADING ──► FETCHING ◄──► WAITING (back-off)
- *      │            │ body complete
- *      │            ▼
- *      │        VERIFYING ──► COMMITTING ──► DONE
- *      └────────────┴─────────────┴───────► FAILED
+ *   LOADING ──► FETCHING ◄──► WAITING (back-off, or the catalog is told of a source that failed)
+ *      │            │ body complete ▲
+ *      │            ▼               │ wrong
+ *      │        VERIFYING ──────────┘
+ *      │ saved      │ right
+ *      ├───────────►├──► COMMITTING ──► DONE
+ *      └────────────┴─────────────────► FAILED
  *
  * A thread of its own (the fetch loop) drives all flights; readers see atomics. */
 #ifndef SLUICE_LAZY_FLIGHT_H
@@ -32,9 +34,11 @@ struct lazy_opts {
 	const struct settings *settings;
 };
 int lazy_new(const struct lazy_opts *opts, struct lazy **out, struct err *err);
-/* Waits for the flights in progress, at most wait_ms; the rest is canceled. No flight_join afterwards. Blocks; not from a loop. */
+/* Waits for the flights in progress, at most wait_ms; the rest is canceled. No flight_join afterwards. When it returns nothing of this is at work any
+ * more: the pool, the catalog and the store may end. Blocks; not from a loop. */
 void lazy_drain(struct lazy *lz, int64_t wait_ms);
-void lazy_free(struct lazy **plz); /* after every reader has left */
+/* After every reader has left. Drains first, if nobody has. */
+void lazy_free(struct lazy **plz);
 
 /* Which artifact, and on whose behalf. */
 struct flight_want {
@@ -43,18 +47,22 @@ struct flight_want {
 	struct digests digests; /* declared; may be empty */
 	int64_t size;           /* -1 unknown */
 	bool saved;             /* the catalog believes that the store has it */
+	bool alone;             /* share with requests of this content artifact and repository only: see flight_try_alone */
 };
 
 /* Joins the flight that fetches it, or starts one. Any thread; never blocks. Success: *out holds a reference, given back with flight_leave.
- * The first thing a flight does is to look into the store: what another flight has saved meanwhile is not downloaded again.
+ * The first thing a flight does is to look into the store: what another flight has saved meanwhile is not downloaded again. When it has saved the
+ * artifact, the content artifacts of all who have joined point to it.
  * -ERR_LIMIT: too many flights; -ERR_NOMEM. */
 int flight_join(struct lazy *lz, const struct flight_want *want, struct flight **out);
+/* It failed, but on behalf of another repository or content artifact, whose sources are not those of `want`: is a flight of `want` alone worth a try? */
+bool flight_try_alone(const struct flight *f, const struct flight_want *want);
 /* *pf is NULL afterwards. The last reader's leaving may cancel the flight (settings.content_finish_abandoned). */
 void flight_leave(struct flight **pf);
 
-/* Takes over the reference: body.done leaves the flight. NULL when out of memory (the reference is given back then). ready(0) > 0, or a known size of
- * 0, means that the answer is 200; negative, that it is an error (flight_error). */
-struct body *flight_body(struct flight *f);
+/* Takes over the reference: body.done leaves the flight, after calling left(arg, f) where that is given. NULL when out of memory (the reference is given
+ * back then, and left was not called). ready(0) > 0, or a known size of 0, means that the answer is 200; negative, that it is an error (flight_error). */
+struct body *flight_body(struct flight *f, void (*left)(void *arg, const struct flight *f), void *arg);
 
 /* Are there sources? 1 yes (or it is saved); 0 not known yet; negative: failed, see flight_error. For HEAD, which does not wait for upstream. */
 int flight_prospects(struct flight *f);

@@ -1,7 +1,7 @@
 /* The insides that flight.c (table, readers), source.c (who offers it), drive.c (fetching), verify.c and commit.c share.
  *
  * Who may touch what: `key … sources` are set before anyone else sees them, or by the fetch loop; the atomics are written by the fetch loop
- * and read by readers; `lock` guards the waiters and the outcome; the table's lock guards readers, in_table and the chain. */
+ * and read by readers; `lock` guards the waiters and the outcome; the table's lock guards who is in the table, who reads, and who else is to be told. */
 #ifndef SLUICE_LAZY_FLIGHT_PRIV_H
 #define SLUICE_LAZY_FLIGHT_PRIV_H
 
@@ -36,10 +36,14 @@ struct flight {
 	struct lazy *lz;
 	uint64_t id;
 	char key[FLIGHT_KEY_MAX];
-	struct flight *chain; /* table: lock of the table */
-	_Atomic int refs;     /* the driver has one until the end; each reader one */
-	int readers;          /* table lock */
-	bool in_table;        /* table lock */
+	_Atomic int refs; /* each reader has one; the driver until the end; each post and job on its way (flight_hold) */
+
+	/* table lock */
+	struct flight *chain;
+	int readers;
+	bool in_table;
+	int64_t *others; /* content artifacts of those who joined: they get the artifact, too */
+	size_t other_count, others_told;
 
 	struct flight_want want;
 
@@ -52,7 +56,7 @@ struct flight {
 	int fd;                 /* before limit > 0; constant then */
 	struct flight_header {
 		char *name, *value;
-	} * headers; /* of upstream's answer, for readers; set before limit > 0, constant once exposed */
+	} * headers; /* of upstream's answer, for readers; set while limit == 0 */
 	size_t header_count;
 
 	pthread_mutex_t lock;
@@ -65,7 +69,6 @@ struct flight {
 	struct source_row *sources;
 	size_t source_count, source_at;
 	struct fetch *fetch;
-	int status;            /* of the response in progress */
 	int64_t watermark;     /* bytes in the staging file */
 	int64_t skip;          /* bytes to drop: the upstream began again at 0 */
 	int64_t resumed_at;    /* watermark at the last (re)start */
@@ -73,6 +76,8 @@ struct flight {
 	bool upstream_size;    /* size came from the source, not from the catalog */
 	char etag[256], last_modified[64];
 	struct err last;  /* why the current source failed */
+	bool ours;        /* ... or rather we: no other source would fare better */
+	bool named;       /* its text has the URL already */
 	struct err worst; /* the failure that the answer is made of */
 	bool streamed;    /* policy of the source in use */
 	struct loop_timer timer;
@@ -80,7 +85,7 @@ struct flight {
 	struct pool_job load; /* and then: notes */
 	int load_rc;
 	struct err load_err;
-	int note_kind; /* ERR_DIGEST or ERR_GONE: what the catalog is told of the source */
+	bool missing; /* the note: the source lacks it; else: it sent wrong bytes */
 
 	/* verify.c */
 	struct hasher *hasher;
@@ -94,7 +99,8 @@ struct flight {
 	/* commit.c */
 	struct flight *next_commit;
 	struct loop_post committed;
-	struct store_item item;
+	struct store_item item; /* st is NULL: the store has it, only the catalog is told */
+	bool told;              /* the catalog knows about want.content_artifact_id */
 	int commit_rc;
 	struct err commit_err;
 };
@@ -126,25 +132,38 @@ struct lazy {
 	struct flight_table table;
 	struct committer committer;
 	_Atomic uint64_t next_id;
-	_Atomic bool canceling;
+	_Atomic int64_t work;    /* holders of flights that still do something (flight_hold) */
+	_Atomic bool closed;     /* no more flights */
+	bool stopping;           /* fetch loop: nothing new is begun */
 	struct loop_post cancel_all;
 	unsigned allowed_digests; /* bits of settings.storage_allowed_checksums */
 };
 
 /* flight.c */
-void flight_unref(struct flight **pf);
+/* A reference of whoever will do something for it: lazy_drain waits until it is given back. */
+void flight_hold(struct flight *f);
+void flight_release(struct flight **pf);
 void flight_wake(struct flight *f, bool all);
 void flight_set_state(struct flight *f, enum flight_state to);
 void flight_out_of_table(struct flight *f);
+bool flight_has_readers(struct flight *f);
+/* Nobody reads it, and from now on nobody can join it. As one step: else a request could join what is about to be canceled. */
+bool flight_claim(struct flight *f);
+/* The next content artifact that is to be told of; false: none is left. */
+bool flight_next_other(struct flight *f, int64_t *content_artifact_id);
+/* Out of the table, unless somebody with another content artifact has joined meanwhile. */
+bool flight_all_told(struct flight *f);
+void flight_free_headers(struct flight *f);
 
 /* source.c */
 void source_load(struct pool_job *j);
 /* The next source that may be tried now, from f->source_at on: 1, or 0 when none is left. */
 int source_next(struct flight *f);
 void source_remote(const struct flight *f, const struct source_row *s, struct fetch_remote *out);
-/* Tells the catalog that the current source failed (kind ERR_DIGEST) or lacks it (ERR_GONE), then calls done on the loop. Holds a reference until then. */
-int source_note(struct flight *f, int kind, void (*done)(struct pool_job *j));
-void flight_free_headers(struct flight *f);
+/* Puts "remote 'name': url" in front of what happened there, without what is secret in a URL. */
+void source_describe(const struct source_row *s, bool with_url, struct err *err);
+/* Tells the catalog that the current source failed or lacks it (f->missing), then calls done on the loop. Holds the flight until then. */
+int source_note(struct flight *f, void (*done)(struct pool_job *j));
 
 /* drive.c: the fetch loop's side */
 void drive_start(struct loop_post *p);
@@ -152,11 +171,13 @@ void drive_abandoned(struct loop_post *p);
 void drive_verified(struct flight *f, int rc, const struct err *err);
 void drive_committed(struct loop_post *p);
 void drive_cancel(struct flight *f);
-bool drive_begin_again(struct flight *f);
-void drive_fail(struct flight *f, const struct err *err, int64_t retry_after_s);
+/* Keeps what the answer is made of when sources fail in different ways. */
+void drive_remember(struct flight *f, const struct err *err);
+/* Is it a source's failure, so that other sources may do better? */
+bool drive_blames_source(int code);
 
 /* verify.c */
-int verify_begin(struct flight *f);                          /* 0 or -ERR_NOMEM: from byte 0 */
+int verify_begin(struct flight *f);                          /* 0 or -ERR_NOMEM, -ERR_UNSUPPORTED: from byte 0 */
 void verify_data(struct flight *f, const char *p, size_t n); /* f->watermark moved by n */
 void verify_end(struct flight *f);                           /* calls drive_verified, at once or later */
 

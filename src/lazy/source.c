@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/url.h"
 #include "catalog/remote.h"
 
 #include <errno.h>
@@ -11,34 +12,44 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Pool. The store has it, perhaps through another repository or another flight: then the catalog learns it too. */
+#define RETRIES_MAX 100 /* an administrator's slip of the finger must not keep a client for hours */
+
+/* Pool. The store has it, perhaps through another repository or another flight. */
 static int look_into_store(struct flight *f)
 {
 	const struct digests *ds = &f->want.digests;
-	struct txn *t = NULL;
 	int64_t size = -1;
-	struct err err = ERR_INIT;
 	int rc;
 
 	if ((ds->have & (1u << DIGEST_SHA256)) == 0)
 		return -ERR_NOTFOUND;
 	rc = store_get(f->lz->store, ds->d[DIGEST_SHA256], f->want.size, &f->fd, &size, &f->load_err);
+	if (rc == -ERR_DENIED) /* ours, not an upstream's */
+		rc = f->load_err.code = -ERR_IO;
 	if (rc < 0)
 		return rc;
 	f->want.size = size;
-	if (f->want.saved || f->want.content_artifact_id == 0)
-		return 0;
-	rc = catalog_write(f->lz->catalog, &t, &err);
-	if (rc == 0)
-		rc = catalog_artifact_saved(t, f->want.content_artifact_id, 0, ds, size, NULL, &err);
-	if (rc == 0)
-		rc = txn_commit(&t, &err);
-	txn_end(&t);
-	if (rc < 0) /* the bytes are right all the same; the next miss tries again */
-		log_warn("lazy",
-			"flight %" PRIu64 ": the catalog did not learn that the artifact is saved, ignoring: %s", f->id,
-			err.msg);
+	/* Of the others that were declared, the store's file proves nothing. */
+	digests_set(&f->actual, DIGEST_SHA256, ds->d[DIGEST_SHA256]);
 	return 0;
+}
+
+/* Pool. */
+static int make_staging(struct flight *f)
+{
+	int rc = staging_new(f->lz->store, &f->st, &f->load_err);
+
+	if (rc == 0) {
+		/* One of its own: the staging file is closed when it is saved, and readers go on. */
+		f->fd = fcntl(staging_fd(f->st), F_DUPFD_CLOEXEC, 3);
+		if (f->fd < 0)
+			rc = err_sys(&f->load_err, errno, "descriptor of a staging file");
+		if (f->fd < 0 && errno == EMFILE)
+			rc = f->load_err.code = -ERR_LIMIT;
+	}
+	if (rc == -ERR_DENIED)
+		rc = f->load_err.code = -ERR_IO;
+	return rc;
 }
 
 /* Pool. load_rc: 1 the store has it, 0 sources were read, negative: failed. */
@@ -65,15 +76,10 @@ void source_load(struct pool_job *j)
 	rc = catalog_sources(t, f->want.content_artifact_id, f->want.repository_id,
 		f->lz->settings->content_share_credentials, &f->sources, &f->source_count, &f->load_err);
 	txn_end(&t);
-	if (rc < 0 || f->source_count == 0)
-		goto out;
-	if ((rc = staging_new(f->lz->store, &f->st, &f->load_err)) < 0)
-		goto out;
-	f->fd = fcntl(staging_fd(f->st), F_DUPFD_CLOEXEC, 3);
-	if (f->fd < 0)
-		rc = err_sys(&f->load_err, errno, "descriptor of a staging file");
+	if (rc == 0 && f->source_count > 0)
+		rc = make_staging(f);
 out:
-	f->load_rc = rc < 0 ? rc : 0;
+	f->load_rc = rc;
 }
 
 /* May any of its digests vouch for it? One that declares none is accepted: then the size must do. */
@@ -84,42 +90,73 @@ static bool digests_usable(const struct flight *f, const struct source_row *s)
 	return have == 0 || (have & f->lz->allowed_digests) != 0;
 }
 
+/* 0: it may be tried now. Else why not: and *until_us is when it may, 0 for never. */
+static int refused(const struct flight *f, const struct source_row *s, int64_t now_us, int64_t *until_us)
+{
+	const int64_t cool_us = f->lz->settings->content_failure_cooldown * 1000;
+
+	*until_us = 0;
+	if (s->failed_at_us > 0 && s->failed_at_us + cool_us > now_us) {
+		*until_us = s->failed_at_us + cool_us;
+		return -ERR_COOLDOWN;
+	}
+	if (s->missing_at_us > 0 && s->missing_at_us + cool_us > now_us) {
+		*until_us = s->missing_at_us + cool_us;
+		return -ERR_GONE;
+	}
+	return digests_usable(f, s) ? 0 : -ERR_NOSOURCE;
+}
+
 int source_next(struct flight *f)
 {
-	const int64_t now = clock_wall_us(), cool = f->lz->settings->content_failure_cooldown * 1000;
+	const int64_t now_us = clock_wall_us();
 
 	for (; f->source_at < f->source_count; f->source_at++) {
 		const struct source_row *s = &f->sources[f->source_at];
-		int64_t until = 0;
-		int code = 0;
+		struct err why = ERR_INIT;
+		int64_t until_us, left_s;
+		int code = refused(f, s, now_us, &until_us);
 
-		if (s->failed_at_us > 0 && s->failed_at_us + cool > now) {
-			until = s->failed_at_us + cool;
-			code = -ERR_COOLDOWN;
-		} else if (s->missing_at_us > 0 && s->missing_at_us + cool > now) {
-			until = s->missing_at_us + cool;
-			code = -ERR_GONE;
-		} else if (!digests_usable(f, s)) {
-			code = -ERR_NOSOURCE;
-		} else {
+		if (code == 0)
 			return 1;
-		}
-		if (until > 0 && (f->retry_after_s < 0 || (until - now) / US_PER_S + 1 < f->retry_after_s))
-			f->retry_after_s = (until - now) / US_PER_S + 1;
-		if (f->worst.code == 0 || (f->worst.code == -ERR_NOSOURCE && code != -ERR_NOSOURCE) ||
-			code == -ERR_COOLDOWN)
-			(void)err_set(&f->worst, code, "remote '%s': %s: %s", s->remote->name, s->url,
-				code == -ERR_COOLDOWN ? "sent wrong bytes lately, cooling down"
-				: code == -ERR_GONE   ? "did not have it lately, cooling down"
-						      : "none of its digests is allowed");
+		left_s = (until_us - now_us) / US_PER_S + 1;
+		if (until_us > 0 && (f->retry_after_s < 0 || left_s < f->retry_after_s))
+			f->retry_after_s = left_s;
+		(void)err_set(&why, code, "%s",
+			code == -ERR_COOLDOWN ? "sent wrong bytes lately, cooling down"
+			: code == -ERR_GONE   ? "did not have it lately, cooling down"
+					      : "none of its digests is allowed");
+		source_describe(s, true, &why);
+		drive_remember(f, &why);
 	}
 	return 0;
+}
+
+static bool is_last_usable(const struct flight *f)
+{
+	const int64_t now_us = clock_wall_us();
+	int64_t until_us;
+
+	for (size_t i = f->source_at + 1; i < f->source_count; i++)
+		if (refused(f, &f->sources[i], now_us, &until_us) == 0)
+			return false;
+	return true;
+}
+
+void source_describe(const struct source_row *s, bool with_url, struct err *err)
+{
+	struct buf url = BUF_INIT(65536);
+
+	/* Half of the text is left for what happened there. */
+	if (with_url && url_redact(slice_str(s->url), &url) == 0 && url.n > 0)
+		(void)err_wrap(err, "%.*s", (int)MIN(url.n, sizeof(err->msg) / 2), url.p);
+	(void)err_wrap(err, "remote '%.200s'", s->remote->name);
+	buf_fini(&url);
 }
 
 void source_remote(const struct flight *f, const struct source_row *s, struct fetch_remote *out)
 {
 	const struct remote_row *r = s->remote;
-	bool last = f->source_at + 1 == f->source_count;
 
 	*out = (struct fetch_remote){.key = r->id,
 		.revision = r->updated_us,
@@ -139,7 +176,7 @@ void source_remote(const struct flight *f, const struct source_row *s, struct fe
 		.sock_connect_timeout_s = r->sock_connect_timeout_s,
 		.sock_read_timeout_s = r->sock_read_timeout_s,
 		/* With another source at hand a client should not wait for this one to recover. */
-		.max_retries = last ? (int)r->max_retries : 0,
+		.max_retries = is_last_usable(f) ? (int)MIN(r->max_retries, RETRIES_MAX) : 0,
 		.concurrency = (int)r->download_concurrency,
 		.rate_limit = (int)r->rate_limit};
 }
@@ -153,7 +190,7 @@ static void note_job(struct pool_job *j)
 	struct txn *t = NULL;
 	int rc = catalog_write(f->lz->catalog, &t, &err);
 
-	if (rc == 0 && f->note_kind == ERR_GONE)
+	if (rc == 0 && f->missing)
 		rc = catalog_source_missing(t, s->remote_artifact_id, clock_wall_us(), &err);
 	else if (rc == 0)
 		rc = catalog_source_failed(t, s->remote_artifact_id, clock_wall_us(), &err);
@@ -165,18 +202,17 @@ static void note_job(struct pool_job *j)
 			f->id, err.msg);
 }
 
-int source_note(struct flight *f, int kind, void (*done)(struct pool_job *j))
+int source_note(struct flight *f, void (*done)(struct pool_job *j))
 {
 	int rc;
 
-	f->note_kind = kind;
 	f->load = (struct pool_job){.fn = note_job, .done = done, .loop = f->lz->loop};
-	atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+	flight_hold(f);
 	rc = pool_submit(f->lz->pool, &f->load);
 	if (rc < 0) {
 		struct flight *extra = f;
 
-		flight_unref(&extra);
+		flight_release(&extra);
 	}
 	return rc;
 }

@@ -2,8 +2,6 @@
  * watermark. At the end size and digests decide. Fetch loop, but for hash_chunks. */
 #include "lazy/flight_priv.h"
 
-#include "base/clock.h"
-
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,19 +23,23 @@ static void expected_digests(const struct flight *f, struct digests *out)
 
 int verify_begin(struct flight *f)
 {
-	struct digests want;
+	unsigned algs = f->want.digests.have;
+	int rc;
 
-	f->hash_rc = 0;
-	if (f->hashing) { /* its job looks at the flag when it ends */
+	if (f->hashing) { /* hasher, hashed and hash_rc are its job's; it looks at the flag when it is done */
 		f->hash_dirty = true;
 		return 0;
 	}
+	/* Of every source: the next one may go on where this one breaks off. */
+	for (size_t i = 0; i < f->source_count; i++)
+		algs |= f->sources[i].digests.have;
 	f->hash_dirty = false;
 	f->hashed = 0;
 	atomic_store_explicit(&f->hash_to, f->watermark, memory_order_relaxed);
 	hasher_free(&f->hasher);
-	expected_digests(f, &want);
-	return hasher_new(want.have, &f->hasher);
+	rc = hasher_new(algs, &f->hasher);
+	f->hash_rc = rc;
+	return rc;
 }
 
 /* Reads and hashes up to hash_to. Pool, or the loop when the pool is full. */
@@ -46,13 +48,12 @@ static void hash_chunks(struct flight *f, int64_t most)
 	char chunk[65536];
 
 	while (most > 0) {
-		int64_t to = atomic_load_explicit(&f->hash_to, memory_order_acquire);
-		size_t n = (size_t)MIN(to - f->hashed, (int64_t)sizeof(chunk));
+		int64_t left = atomic_load_explicit(&f->hash_to, memory_order_acquire) - f->hashed;
 		ssize_t got;
 
-		if (n == 0)
+		if (left <= 0) /* below: another body has begun, and this one's digests do not matter any more */
 			return;
-		got = pread(f->fd, chunk, n, f->hashed);
+		got = pread(f->fd, chunk, (size_t)MIN(left, (int64_t)sizeof(chunk)), f->hashed);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0) {
@@ -77,8 +78,8 @@ static void verdict(struct flight *f)
 	int rc;
 
 	if (f->hash_rc < 0) {
-		(void)err_set(&err, f->hash_rc, "reading the staging file back failed");
-		drive_verified(f, f->hash_rc, &err);
+		rc = err_set(&err, f->hash_rc, "hashing the staging file: %s", err_text(f->hash_rc));
+		drive_verified(f, rc, &err);
 		return;
 	}
 	hasher_end(f->hasher, &f->actual);
@@ -92,22 +93,20 @@ static void ask_pool(struct flight *f);
 
 static void hash_done(struct pool_job *j)
 {
-	struct flight *f = container_of(j, struct flight, hash_job), *held = f;
+	struct flight *f = container_of(j, struct flight, hash_job);
 	int state = atomic_load_explicit(&f->state, memory_order_relaxed);
 
 	f->hashing = false;
 	if (state == FLIGHT_FAILED)
 		goto out;
-	if (f->hash_dirty) {
-		if (verify_begin(f) < 0)
-			f->hash_rc = -ERR_NOMEM;
-	}
+	if (f->hash_dirty)
+		(void)verify_begin(f); /* hash_rc remembers */
 	if (state == FLIGHT_VERIFYING && (f->hash_rc < 0 || f->hashed == f->watermark))
 		verdict(f);
 	else if (f->hash_rc == 0 && (state == FLIGHT_VERIFYING || f->watermark - f->hashed >= HASH_STEP))
 		ask_pool(f);
 out:
-	flight_unref(&held);
+	flight_release(&f);
 }
 
 static void ask_pool(struct flight *f)
@@ -115,13 +114,13 @@ static void ask_pool(struct flight *f)
 	f->hash_job = (struct pool_job){.fn = hash_job, .done = hash_done, .loop = f->lz->loop};
 	atomic_store_explicit(&f->hash_to, f->watermark, memory_order_release);
 	f->hashing = true;
-	atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+	flight_hold(f);
 	if (pool_submit(f->lz->pool, &f->hash_job) < 0) {
 		/* Overloaded: better a slow fetch loop for a moment than an artifact that is never verified. */
 		struct flight *extra = f;
 
 		f->hashing = false;
-		flight_unref(&extra);
+		flight_release(&extra);
 		hash_chunks(f, INT64_MAX);
 		if (atomic_load_explicit(&f->state, memory_order_relaxed) == FLIGHT_VERIFYING)
 			verdict(f);
@@ -131,7 +130,7 @@ static void ask_pool(struct flight *f)
 void verify_data(struct flight *f, const char *p, size_t n)
 {
 	atomic_store_explicit(&f->hash_to, f->watermark, memory_order_release);
-	if (f->hashing)
+	if (f->hashing || f->hash_rc < 0)
 		return;
 	if (f->watermark <= HASH_INLINE_MAX && f->hashed == f->watermark - (int64_t)n) {
 		hasher_add(f->hasher, p, n);
