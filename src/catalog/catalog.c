@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "catalog/catalog_priv.h"
 #include "catalog/db_ops.h"
 #include "catalog/migrate.h"
@@ -38,7 +39,7 @@ struct lane {
 
 struct catalog {
 	char *url;
-	int64_t busy_timeout_ms;
+	int64_t busy_timeout_ms, window_ms;
 	struct shm *shm;
 	struct lane readers, writer;
 	int64_t write_began_ns, write_ended_ns; /* of the last write; whoever has the writing connection */
@@ -163,6 +164,7 @@ int catalog_open(const struct catalog_opts *opts, bool migrate, struct catalog *
 	lane_init(&c->readers, MAX(1, MIN(opts->readers, READERS_MAX)), false);
 	lane_init(&c->writer, 1, true);
 	c->busy_timeout_ms = opts->busy_timeout_ms;
+	c->window_ms = opts->window_ms;
 	c->shm = opts->shm;
 	c->url = slice_dup(slice_str(opts->url));
 	if (c->url == NULL) {
@@ -256,7 +258,8 @@ int txn_commit(struct txn **pt, struct err *err)
 	int rc;
 
 	BUG(t->db->in_use != 0);
-	rc = t->db->ops->commit(t->db, err);
+	rc = FAULT("catalog.commit");
+	rc = rc < 0 ? err_sys(err, -rc, "commit") : t->db->ops->commit(t->db, err);
 	txn_end(pt);
 	if (rc < 0 || shm == NULL)
 		return rc;
@@ -372,6 +375,11 @@ char *col_dup(struct db_stmt *s, int i, bool *failed)
 int catalog_count_changes(struct catalog *c, int by)
 {
 	return atomic_fetch_add(&c->changes, by) + by;
+}
+
+int64_t catalog_window_began_us(const struct catalog *c)
+{
+	return c->window_ms > 0 ? clock_wall_us() - c->window_ms * (NS_PER_MS / 1000) : 0;
 }
 
 int expect_row(int64_t changes, const char *what, struct err *err)

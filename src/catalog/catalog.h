@@ -3,7 +3,7 @@
  *
  * Blocking: pool threads, start-up and task processes only, never a loop. A catalog has several reading connections and
  * one writing one; a transaction borrows a connection and gives it back. Short write transactions: about a
- * thousand rows at most, because the host's other processes wait for them. */
+ * thousand rows at most, because the host's other processes wait for them. Does not survive fork(): a child opens its own. */
 #ifndef SLUICE_CATALOG_CATALOG_H
 #define SLUICE_CATALOG_CATALOG_H
 
@@ -21,6 +21,7 @@ struct catalog_opts {
 	int64_t busy_timeout_ms; /* how long a write waits for another process's */
 	int readers;             /* reading connections; threads past that wait for one */
 	struct shm *shm;         /* borrowed; whose generation is bumped by txn_commit after txn_changes_service; may be NULL */
+	int64_t window_ms;       /* how long superseded publications are answered (P10): so long retention spares their versions */
 };
 
 /* Opens it, and with `migrate` brings the schema up to date (one transaction a migration). -ERR_DB with the reason: a newer

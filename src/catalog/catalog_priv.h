@@ -24,6 +24,9 @@ char *col_dup(struct db_stmt *s, int i, bool *failed);
  * transaction, and whoever goes -1. Returns how many there are now; whoever finds 0 inside of a write transaction may empty them. */
 int catalog_count_changes(struct catalog *c, int by);
 
+/* Superseded publications since then are still answered; 0: none are. */
+int64_t catalog_window_began_us(const struct catalog *c);
+
 /* -ERR_NOTFOUND with "no <what>" when `changes` is 0. */
 int expect_row(int64_t changes, const char *what, struct err *err);
 

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -307,27 +309,61 @@ static int sq_commit(struct db *db, struct err *err)
 	return run_kept(to_db(db)->commit, err);
 }
 
+/* By reading: what the connection remembers of the schema may be older than the transaction. */
 static bool sq_has_table(struct db *db, const char *name)
 {
-	return sqlite3_table_column_metadata(to_db(db)->h, NULL, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+	struct db_stmt *s;
+	bool found;
+
+	if (sq_prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1", false, &s, NULL) < 0)
+		return false;
+	found = sq_bind_bytes(s, 1, slice_str(name), true) == 0 && sq_step(s, NULL) == 1;
+	sq_finalize(s);
+	return found;
 }
 
 /* --- open and close --- */
 
+/* Making a database and turning it to WAL is not safe beside others that do the same (3.40: "disk I/O error"), so they take turns, by
+ * a lock on the directory. Not on the file: closing any descriptor of it would drop the locks of this process's connections. */
+static int lock_directory(const struct db_open_opts *o, int *out, struct err *err)
+{
+	int64_t until = clock_mono_ns() + o->busy_timeout_ms * NS_PER_MS;
+	const char *slash = strrchr(o->place, '/');
+	struct slice dir = slash == NULL ? SLICE(".") : slice_of(o->place, (size_t)MAX(slash - o->place, 1));
+	char *path = slice_dup(dir);
+	int fd, rc = 0;
+
+	if (path == NULL)
+		return err_set(err, -ERR_NOMEM, "no memory for a database connection");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		rc = err_set(err, -ERR_DB, "opening its directory: %s", strerror(errno));
+	while (rc == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			rc = err_set(err, -ERR_DB, "locking its directory: %s", strerror(errno));
+		else if (clock_mono_ns() > until)
+			rc = err_set(err, -ERR_BUSY, "another process is making it");
+		else
+			nanosleep(&(struct timespec){.tv_nsec = POLL_MAX_US * 1000}, NULL);
+	}
+	free(path);
+	if (rc < 0 && fd >= 0)
+		close(fd);
+	else
+		*out = fd;
+	return rc;
+}
+
 /* It holds secrets: made for its owner alone, and SQLite gives its side files the same mode. */
 static int make_file(const char *path, struct err *err)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int sys = mknod(path, S_IFREG | 0600, 0) < 0 ? errno : 0;
 
-	int sys = errno;
-
-	if (fd < 0) {
-		err_set(err, sys == ENOSPC || sys == EDQUOT ? -ERR_NOSPACE : -ERR_DB, "making the file: %s",
-			strerror(sys));
-		return sys == ENOSPC || sys == EDQUOT ? -ERR_NOSPACE : -ERR_DB;
-	}
-	close(fd);
-	return 0;
+	if (sys == 0 || sys == EEXIST)
+		return 0;
+	return err_set(
+		err, sys == ENOSPC || sys == EDQUOT ? -ERR_NOSPACE : -ERR_DB, "making the file: %s", strerror(sys));
 }
 
 static int set_up(struct sqlite_db *d, const struct db_open_opts *o, struct err *err)
@@ -381,14 +417,17 @@ static int sq_open(const struct db_open_opts *o, struct db **out, struct err *er
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sqlite_db *d = calloc(1, sizeof(*d));
-	int rc;
+	int lock = -1, rc = 0;
 
 	if (d == NULL)
 		return err_set(err, -ERR_NOMEM, "no memory for a database connection");
 	pthread_once(&once, configure);
 	d->base.ops = &db_sqlite_ops;
 	d->busy_timeout_ms = o->busy_timeout_ms;
-	rc = o->create ? make_file(o->place, err) : 0;
+	if (o->create)
+		rc = lock_directory(o, &lock, err);
+	if (rc == 0 && o->create)
+		rc = make_file(o->place, err);
 	if (rc < 0)
 		goto out;
 	rc = sqlite3_open_v2(
@@ -405,6 +444,8 @@ static int sq_open(const struct db_open_opts *o, struct db **out, struct err *er
 	if (rc == 0)
 		rc = sq_prepare(&d->base, "COMMIT", true, &d->commit, err);
 out:
+	if (lock >= 0)
+		close(lock);
 	if (rc < 0) {
 		if (err != NULL)
 			err_wrap(err, "'%s'", o->place);

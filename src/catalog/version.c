@@ -327,6 +327,21 @@ int catalog_version_delete(struct txn *t, int64_t repository_id, int64_t number,
 
 /* --- retention --- */
 
+/* A client that has the metadata of a superseded publication still comes for what it names. */
+static int is_in_window(struct db *db, int64_t version_id, int64_t began_us, struct err *err)
+{
+	struct db_stmt *s;
+	int rc;
+
+	if (began_us == 0)
+		return 0;
+	rc = db_first(db,
+		"SELECT 1 FROM publication p JOIN distribution_history h ON h.publication_id = p.id "
+		"WHERE p.repository_version_id = $1 AND h.superseded_at >= $2 LIMIT 1",
+		&s, err, DB_I64(version_id), DB_I64(began_us));
+	return exists(rc, &s);
+}
+
 static int has_checkpoint(struct db *db, int64_t version_id, struct err *err)
 {
 	struct db_stmt *s;
@@ -399,6 +414,8 @@ static int retain_one(struct catalog *c, int64_t repository_id, int64_t *after, 
 	keep = is_served(txn_db(t), &v, err);
 	if (keep == 0)
 		keep = has_checkpoint(txn_db(t), v.id, err);
+	if (keep == 0)
+		keep = is_in_window(txn_db(t), v.id, catalog_window_began_us(c), err);
 	rc = keep < 0 ? keep : 1;
 	if (keep == 0) {
 		rc = delete_version(t, &v, err);

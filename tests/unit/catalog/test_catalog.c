@@ -288,6 +288,40 @@ static void test_a_busy_writer_does_not_starve_another_process(void **state)
 	assert_int_equal(number("SELECT value FROM meta WHERE key = 'count'"), TURNS);
 }
 
+/* As the roles of one host do when they are started together. */
+static void test_several_processes_may_make_the_database_at_once(void **state)
+{
+	pid_t pids[4];
+	char path[96];
+	int go[2], status;
+
+	catalog_close(&catalog);
+	path_of(path, "db");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(pipe(go), 0);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			struct catalog_opts o = {.url = fixture_url, .busy_timeout_ms = 10000, .readers = 1};
+			char c;
+
+			close(go[1]);
+			if (read(go[0], &c, 1) != 0) /* the end of the pipe, for all at once */
+				_exit(1);
+			_exit(catalog_open(&o, true, &catalog, &err) < 0 ? (fprintf(stderr, "%s\n", err.msg), 2) : 0);
+		}
+	}
+	close(go[0]);
+	close(go[1]);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	catalog = fixture_open_again(5000, 4);
+	assert_int_equal(number("SELECT COUNT(*) FROM repository"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +337,7 @@ int main(void)
 		TEST(test_a_write_waits_for_another_connection_and_gives_up),
 		TEST(test_threads_wait_in_line_for_connections),
 		TEST(test_no_write_is_lost_between_threads),
+		TEST(test_several_processes_may_make_the_database_at_once),
 		TEST(test_a_busy_writer_does_not_starve_another_process),
 	};
 

@@ -179,6 +179,32 @@ static void test_retention_keeps_the_newest_and_the_served(void **state)
 	check_invariants();
 }
 
+static void test_retention_spares_what_is_answered_for_a_while(void **state)
+{
+	struct catalog_opts opts = {.url = fixture_url, .busy_timeout_ms = 5000, .readers = 2, .window_ms = 60000};
+	int64_t repository = make_repository("r");
+	struct change_opts o = fixture_opts(repository, 0);
+
+	catalog_close(&catalog);
+	OK(catalog_open(&opts, true, &catalog, &err));
+	sql("UPDATE repository SET retain_repo_versions = 1;"
+	    "INSERT INTO distribution (uuid, type, name, created, updated, base_path, repository_id) "
+	    "VALUES (CAST('d' AS BLOB), 'file.file', 'd', 1, 1, 'd', 1);");
+	for (int i = 1; i <= 3; i++) {
+		char unit_text[16];
+
+		snprintf(unit_text, sizeof(unit_text), "a=%d", i);
+		OK(change(&o, unit_text, NULL));
+		publish(version(repository, i).id, false);
+	}
+	/* Version 2 was superseded now; version 1 a moment ago, which makes no difference. */
+	assert_string_equal(contents(repository, 1), "a=1");
+	sql("UPDATE distribution_history SET superseded_at = superseded_at - 61000000 WHERE publication_id = 1;");
+	OK(change(&o, "a=4", NULL));
+	assert_int_equal(number("SELECT MIN(number) FROM repository_version"), 2);
+	check_invariants();
+}
+
 /* --- against a model --- */
 
 #define PATHS 7
@@ -290,6 +316,7 @@ int main(void)
 		TEST(test_what_cannot_be_deleted),
 		TEST(test_served_versions_stay),
 		TEST(test_retention_keeps_the_newest_and_the_served),
+		TEST(test_retention_spares_what_is_answered_for_a_while),
 		TEST(test_any_sequence_of_changes_and_deletions),
 	};
 
