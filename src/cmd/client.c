@@ -257,35 +257,78 @@ static int client_answer(const struct client *c, long status, struct slice text,
 	return rc;
 }
 
-int client_call(
-	struct client *c, const char *method, const char *path, const json_t *body, json_t **out, struct err *err)
+/* The answer as it came, whatever its status. */
+static int client_fetch(struct client *c, const char *method, const char *path, const char *text, struct buf *answer,
+	long *status, struct err *err)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct buf url = BUF_INIT(65536), answer = BUF_INIT(ANSWER_MAX);
-	long status = 0;
+	struct buf url = BUF_INIT(65536);
 	CURLcode code;
-	int rc;
+	int rc = 0;
 
 	buf_addf(&url, "%s%s", c->url, path);
-	if (headers == NULL || url.failed != 0 || (body != NULL && text == NULL)) {
+	if (headers == NULL || url.failed != 0) {
 		rc = err_set(err, -ERR_NOMEM, "calling the server");
 		goto out;
 	}
-	client_set_up(c, method, url.p, text, &answer, headers);
+	client_set_up(c, method, url.p, text, answer, headers);
 	code = curl_easy_perform(c->curl);
-	if (code != CURLE_OK) {
+	if (code != CURLE_OK)
 		rc = err_set(err, -ERR_CONNECT, "no answer from %s: %s", c->url,
 			c->curl_error[0] != '\0' ? c->curl_error : curl_easy_strerror(code));
-		goto out;
-	}
-	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-	rc = client_answer(c, status, buf_slice(&answer), out, err);
+	else
+		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
 out:
 	curl_slist_free_all(headers);
-	buf_fini(&answer);
 	buf_fini(&url);
+	return rc;
+}
+
+int client_call(
+	struct client *c, const char *method, const char *path, const json_t *body, json_t **out, struct err *err)
+{
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct buf answer = BUF_INIT(ANSWER_MAX);
+	long status = 0;
+	int rc;
+
+	if (body != NULL && text == NULL)
+		rc = err_set(err, -ERR_NOMEM, "calling the server");
+	else
+		rc = client_fetch(c, method, path, text, &answer, &status, err);
+	if (rc == 0)
+		rc = client_answer(c, status, buf_slice(&answer), out, err);
+	buf_fini(&answer);
 	free(text);
+	return rc;
+}
+
+int client_metrics(struct client *c, json_t **out, struct err *err)
+{
+	struct buf answer = BUF_INIT(ANSWER_MAX);
+	struct slice rest;
+	json_t *all = NULL;
+	long status = 0;
+	int rc = client_fetch(c, "GET", "/metrics", NULL, &answer, &status, err);
+
+	if (rc == 0 && status != 200)
+		rc = client_refused(c, status, NULL, err);
+	if (rc < 0)
+		goto out;
+	all = json_object();
+	for (rest = buf_slice(&answer); rest.p != NULL;) {
+		struct slice line = slice_trim(slice_cut(&rest, '\n'));
+		ptrdiff_t space = slice_chr(line, ' ');
+		int64_t n;
+
+		if (space <= 0 || line.p[0] == '#')
+			continue;
+		if (slice_to_i64(slice_of(line.p + space + 1, line.n - (size_t)space - 1), INT64_MAX, &n) == 0)
+			json_object_setn_new(all, line.p, (size_t)space, json_integer(n));
+	}
+	*out = all;
+out:
+	buf_fini(&answer);
 	return rc;
 }
 

@@ -22,6 +22,8 @@ const char *client_url(const struct client *c); /* without trailing slash */
 /* `path` begins with '/'. `body` NULL: none. *out (if asked for) is a new reference, NULL for an empty answer. */
 int client_call(
 	struct client *c, const char *method, const char *path, const json_t *body, json_t **out, struct err *err);
+/* The server's counters and gauges by name: {"sluice_flights_open": 3, …}; those that are no whole numbers are left out. */
+int client_metrics(struct client *c, json_t **out, struct err *err);
 /* Polls until the task has ended. -ERR_UPSTREAM with its reason when it has not completed. */
 int client_wait(struct client *c, const char *task_href, struct progress *p, json_t **task, struct err *err);
 /* As client_call, and waits if the answer is a task. `created`: then the first created resource below `path` is

@@ -72,8 +72,8 @@ static const struct command commands[] = {
 		0,
 		CONNECT_OPTIONS,
 		"show whether the server is well and what it is doing",
-		"Shows what the server consists of, what is online, how full the disk is, and how many tasks wait,\n"
-		"run and have failed.\n\n"
+		"Shows what the server consists of, what is online, how full the disk is, what is being downloaded,\n"
+		"and how many tasks wait, run and have failed.\n\n"
 		"Examples:\n"
 		"  sluice status\n"
 		"  sluice status --server http://mirror.example.org --password-file ~/.sluice-password",

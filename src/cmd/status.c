@@ -18,7 +18,7 @@ static const struct {
 
 static int status_fetch(struct client *c, json_t **out, struct err *err)
 {
-	json_t *status = NULL, *n = json_object();
+	json_t *status = NULL, *metrics = NULL, *n = json_object();
 	int rc = client_call(c, "GET", API "status/", NULL, &status, err);
 
 	for (size_t i = 0; rc == 0 && i < COUNTS; i++) {
@@ -29,9 +29,12 @@ static int status_fetch(struct client *c, json_t **out, struct err *err)
 			json_object_set(n, counts[i].name, json_object_get(page, "count"));
 		json_decref(page);
 	}
-	if (rc == 0 && (json_object_set(status, "counts", n) < 0 ||
+	if (rc == 0)
+		rc = client_metrics(c, &metrics, err);
+	if (rc == 0 && (json_object_set(status, "counts", n) < 0 || json_object_set(status, "metrics", metrics) < 0 ||
 			       json_object_set_new(status, "url", json_string(client_url(c))) < 0))
 		rc = err_set(err, -ERR_DENIED, "what answers at '%s' is not the API", client_url(c));
+	json_decref(metrics);
 	json_decref(n);
 	if (rc == 0)
 		*out = status;
@@ -48,6 +51,11 @@ static double gib(const json_t *storage, const char *key)
 static long long count_of(const json_t *status, const char *name)
 {
 	return (long long)json_integer_value(json_object_get(json_object_get(status, "counts"), name));
+}
+
+static long long metric_of(const json_t *status, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(json_object_get(status, "metrics"), name));
 }
 
 static void status_text(const json_t *status, struct buf *out)
@@ -73,6 +81,10 @@ static void status_text(const json_t *status, struct buf *out)
 			gib(storage, "free"), gib(storage, "total"));
 	buf_addf(out, "Repositories   %lld, with %lld distributions\n", count_of(status, "repositories"),
 		count_of(status, "distributions"));
+	buf_addf(out, "Downloads      %lld in progress, %lld clients reading them\n",
+		metric_of(status, "sluice_flights_open"), metric_of(status, "sluice_flight_readers"));
+	buf_addf(out, "Content        %lld requests answered from disk, %lld downloaded for, since the start\n",
+		metric_of(status, "sluice_content_hits_total"), metric_of(status, "sluice_content_misses_total"));
 	buf_addf(out, "Tasks          %lld running, %lld waiting, %lld failed\n", count_of(status, "tasks_running"),
 		count_of(status, "tasks_waiting"), count_of(status, "tasks_failed"));
 }

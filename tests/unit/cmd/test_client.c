@@ -277,6 +277,26 @@ static void test_failed_task(void **state)
 	script_end();
 }
 
+static void test_metrics(void **state)
+{
+	static const char *const answers[] = {
+		"200 # HELP a b\n# TYPE a counter\na_total 12\nb 0\nc 1.5\nd\n d 7\n", "404 ", NULL};
+	struct client *c;
+	json_t *out = NULL;
+	char *text;
+
+	script_start(answers);
+	c = connect_to(script.url);
+	assert_int_equal(client_metrics(c, &out, NULL), 0);
+	text = json_dumps(out, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(text, "{\"a_total\":12,\"b\":0,\"d\":7}");
+	free(text);
+	json_decref(out);
+	assert_int_equal(client_metrics(c, &out, NULL), -ERR_DENIED);
+	client_close(&c);
+	script_end();
+}
+
 static void test_find_and_list(void **state)
 {
 	static const char *const answers[] = {
@@ -310,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nobody_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_task_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed_task, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_find_and_list, set_up, tear_down),
 	};
 
