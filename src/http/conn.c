@@ -172,7 +172,7 @@ void conn_deadline(struct conn *c, int64_t ms, enum close_reason why)
 void conn_no_deadline(struct conn *c)
 {
 	if (c->eof && !(c->x != NULL && c->x->paused)) /* a paused body tells when it goes on */
-		conn_deadline(c, HALF_CLOSED_MS, CLOSE_CLIENT);
+		conn_deadline(c, MIN(HALF_CLOSED_MS, c->shard->server->limits.idle_ms), CLOSE_CLIENT);
 	else
 		c->deadline_ns = INT64_MAX;
 }
@@ -390,16 +390,23 @@ static int take_head(struct conn *c, struct slice have)
 	return 1;
 }
 
-/* Is another look at the head worth it? When its end may have come, or for each doubling: else one that comes byte by byte would cost the
- * square of its length. */
+static bool crosses(size_t from, size_t to, int64_t limit)
+{
+	return from <= (size_t)limit && to > (size_t)limit;
+}
+
+/* Is another look at the head worth it? When its end or a limit may have come, or for each doubling: else one that comes byte by byte would
+ * cost the square of its length. */
 static bool head_is_due(struct conn *c, struct slice have)
 {
+	const struct http_limits *l = &c->shard->server->limits;
 	size_t from = c->searched > 2 ? c->searched - 2 : 0;
-	size_t max_line = (size_t)c->shard->server->limits.max_line;
 	bool ends = memmem(have.p + from, have.n - from, "\n\r\n", 3) != NULL;
 
 	c->searched = have.n;
-	return ends || c->tried == 0 || have.n / 2 >= c->tried || (have.n > max_line && c->tried <= max_line);
+	return ends || c->tried == 0 || have.n / 2 >= c->tried || crosses(c->tried, have.n, l->max_line) ||
+	       crosses(c->tried, have.n, l->max_header_bytes) ||
+	       crosses(c->tried, have.n, l->max_line + l->max_header_bytes);
 }
 
 /* IDLE and HEAD. True: look at the state again. */

@@ -85,7 +85,8 @@ struct http_x {
 	void *collect_arg;
 
 	/* response */
-	bool replied, counted;
+	bool replied;
+	bool begun; /* some of the response is out */
 	int status;
 	const char *note;
 	struct body *body;

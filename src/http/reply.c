@@ -355,6 +355,16 @@ static int make_segments(struct conn *c, const struct http_reply *r, struct answ
 	return 0;
 }
 
+/* Counted before it is sent, so that who has the answer finds it counted. */
+static void count_response(int status, int64_t n)
+{
+	static const enum metric by_class[] = {
+		M_http_responses_2xx, M_http_responses_3xx, M_http_responses_4xx, M_http_responses_5xx};
+
+	if (status >= 200 && status < 600)
+		metric_add(by_class[status / 100 - 2], n);
+}
+
 /* Without memory for anything else. */
 static void reply_nomem(struct conn *c)
 {
@@ -401,6 +411,7 @@ void http_reply(struct http_x *x, const struct http_reply *r)
 		if (x->head_out.failed != 0)
 			reply_nomem(c);
 	}
+	count_response(x->status, 1);
 	if (c->in_handler)
 		return; /* whoever called it goes on */
 	if (c->shard->calling)
@@ -464,6 +475,7 @@ void reply_instead(struct conn *c, int status)
 	struct http_x *x = c->x;
 
 	exchange_drop_body(x);
+	count_response(x->status, -1);
 	x->replied = x->chunked_out = false;
 	x->seg = x->seg_count = 0;
 	reply_text_now(c, status, NULL);

@@ -104,7 +104,7 @@ bool body_run(struct conn *c)
 
 	if (!x->reading || x->paused)
 		return false;
-	for (int i = 0; i < READS_PER_TURN; i++) {
+	for (int reads = 0;; reads++) {
 		if (have.n > 0) {
 			enum fed fed = body_feed(c, have);
 
@@ -118,14 +118,16 @@ bool body_run(struct conn *c)
 			conn_deadline(c, c->shard->server->limits.body_ms, CLOSE_BODY_TIMEOUT);
 			return false;
 		}
+		if (reads == READS_PER_TURN) { /* much to read: others have their turn */
+			conn_again(c);
+			return false;
+		}
 		rc = conn_fill(c, &have);
 		if (rc < 0)
 			return true;
 		if (rc == 0)
 			have = SLICE_NULL; /* comes by again, and waits */
 	}
-	conn_again(c); /* much to read: others have their turn */
-	return false;
 }
 
 /* The rest of a request body that nobody read. False: waits; true: the state changed, or body_done says whether all of it is gone. */

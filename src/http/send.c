@@ -32,6 +32,7 @@ static ssize_t account(struct conn *c, ssize_t n)
 	if (n > 0) {
 		c->x->sent_bytes += n;
 		c->want_out = false;
+		c->x->begun = c->x->replied;
 		metric_add(M_http_bytes_sent, n);
 		conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
 		return n;
@@ -48,17 +49,6 @@ static ssize_t account(struct conn *c, ssize_t n)
 	return SENT_CLOSED;
 }
 
-/* The first bytes of the head are out: from here the response is what it is. */
-static void count_response(struct http_x *x)
-{
-	static const enum metric by_class[] = {
-		M_http_responses_2xx, M_http_responses_3xx, M_http_responses_4xx, M_http_responses_5xx};
-
-	if (!x->counted && x->status >= 200 && x->status < 600)
-		metric_inc(by_class[x->status / 100 - 2]);
-	x->counted = true;
-}
-
 /* The source failed: another answer if there is still time, else the client must not take what it has for the whole. */
 static int body_failed(struct conn *c, int status, const char *why)
 {
@@ -66,8 +56,8 @@ static int body_failed(struct conn *c, int status, const char *why)
 	struct linger hard = {.l_onoff = 1, .l_linger = 0};
 
 	log_warn("http", "request %" PRIx64 " of %s: %s: %s", x->req.id, c->peer,
-		x->counted ? "response ended short" : "no response", why);
-	if (!x->counted) {
+		x->begun ? "response ended short" : "no response", why);
+	if (!x->begun) {
 		reply_instead(c, status);
 		return SENT_INSTEAD;
 	}
@@ -159,7 +149,6 @@ static ssize_t send_file(struct conn *c, struct slice prefix, int64_t off, int64
 		sent = account(c, sock_send(c->fd, prefix.p, prefix.n, MSG_MORE));
 		if (sent < (ssize_t)prefix.n)
 			return sent;
-		count_response(c->x);
 	}
 	n = sock_sendfile(c->fd, fd, off, (size_t)n);
 	if (n == 0)
@@ -206,7 +195,6 @@ static int send_memory(struct conn *c, struct segment *g, int64_t *budget)
 		}
 		if (sent <= 0)
 			return (int)sent;
-		count_response(x);
 		g->off += MIN(sent, (ssize_t)mem.n);
 		if (sent > (ssize_t)mem.n) {
 			next->off += sent - (ssize_t)mem.n;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -210,7 +211,12 @@ static int listen_on(struct http_server *s, size_t i, const char *text, struct e
 static void shard_start(struct loop_post *p)
 {
 	struct shard *s = container_of(p, struct shard, start);
+	sigset_t pipe_signal;
 
+	/* A client that is gone is an error of sendfile, which knows no MSG_NOSIGNAL. The signal goes to the thread that wrote. */
+	(void)sigemptyset(&pipe_signal);
+	(void)sigaddset(&pipe_signal, SIGPIPE);
+	(void)pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
 	for (size_t i = 0; i < s->server->listen_count; i++)
 		on_again(&s->listeners[i].again);
 }

@@ -56,6 +56,16 @@ void wait_at_least(pthread_mutex_t *lock, pthread_cond_t *changed, const int *va
 		fail_msg("waited for %s to be %d, it is %d", what, n, is);
 }
 
+void wait_metric(enum metric m, int64_t before, int64_t n)
+{
+	const struct timespec moment = {.tv_nsec = NS_PER_MS};
+	int64_t until = clock_mono_ns() + WAIT_S * NS_PER_S;
+
+	while (metric_get(m) - before < n && clock_mono_ns() < until)
+		(void)nanosleep(&moment, NULL); /* nobody signals a counter */
+	assert_int_equal(metric_get(m) - before, n);
+}
+
 static void bump(int *counter)
 {
 	pthread_mutex_lock(&rig.lock);
@@ -487,6 +497,7 @@ static void handle_stream(struct http_x *x, const struct http_request *r)
 
 static int refuse_data(struct http_x *x, const char *p, size_t n, void *arg)
 {
+	bump(&rig.pieces);
 	http_reply_text(x, 403, NULL, "no\n", -1);
 	return -ERR_DENIED;
 }
@@ -674,11 +685,8 @@ int rig_tear_down(void **state)
 
 /* ---- the client ---- */
 
-static struct client connect_with(int rcvbuf)
+static struct client new_client(int rcvbuf)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)rig.port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct client c = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .in = BUF_INIT(256 * MiB)};
 	struct timeval limit = {.tv_sec = WAIT_S};
 	int on = 1;
@@ -689,18 +697,42 @@ static struct client connect_with(int rcvbuf)
 	assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)), 0);
 	assert_int_equal(setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
-	assert_int_equal(connect(c.fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	return c;
+}
+
+int client_try_connect(struct client *c)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)rig.port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	return connect(c->fd, (struct sockaddr *)&to, sizeof(to));
+}
+
+void client_connect(struct client *c)
+{
+	assert_int_equal(client_try_connect(c), 0);
+}
+
+struct client client_new_unconnected(void)
+{
+	return new_client(0);
 }
 
 struct client client_new(void)
 {
-	return connect_with(0);
+	struct client c = new_client(0);
+
+	client_connect(&c);
+	return c;
 }
 
 struct client client_new_slow(void)
 {
-	return connect_with(4096);
+	struct client c = new_client(4096);
+
+	client_connect(&c);
+	return c;
 }
 
 void client_close(struct client *c)
@@ -708,6 +740,14 @@ void client_close(struct client *c)
 	assert_int_equal(close(c->fd), 0);
 	c->fd = -1;
 	buf_fini(&c->in);
+}
+
+void client_reset(struct client *c)
+{
+	struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+	assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+	client_close(c);
 }
 
 void client_send(struct client *c, const char *p, size_t n)

@@ -69,7 +69,7 @@ struct rig {
 	int replies; /* of /async, from its thread */
 	bool hold;   /* /async waits while this is set: rig_hold() */
 	int pauses;  /* of /stream before each piece: rig_pause() */
-	int pieces;  /* that /stream took */
+	int pieces;  /* that /stream and /refuse were given and took */
 	int paused;
 };
 extern struct rig rig;
@@ -94,6 +94,8 @@ void rig_drain(int64_t ms);
 void wait_at_least(pthread_mutex_t *lock, pthread_cond_t *changed, const int *value, int n, const char *what);
 #define rig_wait(field, n) wait_at_least(&rig.lock, &rig.changed, &rig.field, n, #field)
 #define script_wait(field, n) wait_at_least(&rig.script.lock, &rig.script.changed, &rig.script.field, n, #field)
+/* Waits until a counter has grown by n since it was `before`. */
+void wait_metric(enum metric m, int64_t before, int64_t n);
 /* Waits until no body of the script is open. */
 void script_wait_closed(void);
 /* Before it is asked for: what the head promises, what there is, how it is sent. */
@@ -123,7 +125,11 @@ struct answer {
 struct client client_new(void);
 /* With a small receive buffer: it takes little unless it reads. */
 struct client client_new_slow(void);
+struct client client_new_unconnected(void);
+int client_try_connect(struct client *c); /* as connect() */
+void client_connect(struct client *c);
 void client_close(struct client *c);
+void client_reset(struct client *c); /* closes with RST, which is noticed at once */
 void client_send(struct client *c, const char *p, size_t n);
 void client_sends(struct client *c, const char *z);
 void client_sendf(struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
