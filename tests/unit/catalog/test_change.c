@@ -252,6 +252,34 @@ static void test_remote_artifacts_follow_upstream(void **state)
 	check_invariants();
 }
 
+static void test_a_unit_may_lose_one_of_its_sources(void **state)
+{
+	int64_t repository = make_repository("r"), remote = make_remote("up", NULL);
+	struct change_opts o = fixture_opts(repository, remote);
+	struct change_artifact a[] = {
+		{.relative_path = SLICE("t/1"), .url = SLICE("http://up/1"), .size = -1},
+		{.relative_path = SLICE("t/2"), .url = SLICE("http://up/2"), .size = -1},
+		{.relative_path = SLICE("t/3"), .url = SLICE("http://up/3"), .size = -1},
+	};
+	struct change_unit u = {
+		.type = SLICE("x.tree"), .natural_key = SLICE("t"), .artifacts = a, .artifact_count = 3};
+	struct change_result r;
+	struct change *ch = NULL;
+
+	o.mirror = true;
+	for (int i = 0; i < 3; i++) {
+		a[1].url = i == 1 ? SLICE_NULL : SLICE("http://up/2"); /* is there, but nobody offers it */
+		u.artifact_count = i == 2 ? 2 : 3;                     /* the third is not named at all */
+		OK(change_begin(catalog, &o, &ch, &err));
+		OK(change_declare(ch, &u, 1, &err));
+		OK(change_finish(&ch, &r, &err));
+		assert_int_equal(r.present, 1);
+		assert_int_equal(remote_artifacts(remote), i == 0 ? 3 : 2);
+	}
+	assert_string_equal(contents(repository, 1), "t/1= t/2= t/3=");
+	check_invariants();
+}
+
 static void test_a_moved_source_is_updated_and_tried_again(void **state)
 {
 	int64_t repository = make_repository("r"), remote = make_remote("up", NULL);
@@ -373,15 +401,50 @@ static void test_a_base_version_is_where_it_starts(void **state)
 	assert_string_equal(contents(repository, 3), "a=1 b=2 d=4");
 	assert_string_equal(contents(repository, 2), "b=7 c=3");
 	check_invariants();
-	/* The base being the latest one's content already. */
+	/* What came and went before the base is not of it. */
+	o.base_number = 2;
+	OK(change(&o, "", &r));
+	assert_int_equal(r.number, 4);
+	assert_string_equal(contents(repository, 4), "b=7 c=3");
 	o.base_number = 3;
+	OK(change(&o, "", &r));
+	assert_string_equal(contents(repository, 5), "a=1 b=2 d=4");
+	check_invariants();
+	/* The base being the latest one's content already. */
+	o.base_number = 5;
 	OK(change(&o, "", &r));
 	assert_false(r.changed);
 	o.base_number = 9;
 	assert_int_equal(change_begin(catalog, &o, &ch, &err), -ERR_NOTFOUND);
 	o.base_number = 0;
 	OK(change(&o, "", &r));
-	assert_string_equal(contents(repository, 4), "");
+	assert_string_equal(contents(repository, 6), "");
+	check_invariants();
+}
+
+/* What is remembered about directories must not outlive its truth. */
+static void test_directories_and_files_take_turns(void **state)
+{
+	int64_t repository = make_repository("r"), id;
+	struct change_opts o = fixture_opts(repository, 0);
+	struct change_result r;
+	struct change *ch = NULL;
+
+	OK(change_begin(catalog, &o, &ch, &err));
+	OK(declare(ch, "d/e/x=1"));
+	id = unit("d/e/x=1");
+	OK(change_remove(ch, &id, 1, &err));
+	OK(declare(ch, "d=2"));
+	assert_int_equal(declare(ch, "d/e/y=3"), -ERR_EXISTS);
+	OK(change_finish(&ch, &r, &err));
+	assert_string_equal(contents(repository, 1), "d=2");
+	/* A batch that fails had made room; that is undone as well. */
+	o.mirror = true;
+	OK(change_begin(catalog, &o, &ch, &err));
+	assert_int_equal(declare(ch, "d/x=1 not//a/path=1"), -ERR_INVAL);
+	OK(declare(ch, "d=2"));
+	assert_int_equal(declare(ch, "d/y=3"), -ERR_EXISTS);
+	change_abort(&ch);
 	check_invariants();
 }
 
@@ -561,11 +624,13 @@ int main(void)
 		TEST(test_results_say_what_is_new_and_saved),
 		TEST(test_a_unit_may_have_no_artifact_or_several),
 		TEST(test_remote_artifacts_follow_upstream),
+		TEST(test_a_unit_may_lose_one_of_its_sources),
 		TEST(test_a_moved_source_is_updated_and_tried_again),
 		TEST(test_missing_artifacts_are_listed_in_pieces),
 		TEST(test_modify_removes_then_adds),
 		TEST(test_out_and_in_again_is_no_change),
 		TEST(test_a_base_version_is_where_it_starts),
+		TEST(test_directories_and_files_take_turns),
 		TEST(test_nobody_sees_a_change_before_its_end),
 		TEST(test_abort_leaves_the_repository_as_it_was),
 		TEST(test_what_a_killed_change_left_is_swept),

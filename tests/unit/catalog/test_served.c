@@ -13,7 +13,7 @@ static int set_up(void **state)
 	remote = make_remote("up", NULL);
 	o = fixture_opts(repository, remote);
 	o.mirror = true;
-	OK(change(&o, "a=1 b=2", NULL));
+	OK(change(&o, "a=1 b=2 d=4", NULL));
 	o.remote_id = make_remote("upgrade", NULL); /* so that "b=2" keeps its source */
 	OK(change(&o, "b=7 c=3 a=1", NULL));
 	sql("DELETE FROM remote_artifact WHERE remote_id = 2 AND url LIKE '%/a';");
@@ -62,6 +62,8 @@ static void test_a_path_is_what_its_version_says(void **state)
 		{1, "a", 1},
 		{1, "b", 2},
 		{1, "c", 0},
+		{1, "d", 4},
+		{2, "d", 0},
 		{2, "a", 1},
 		{2, "b", 7},
 		{2, "c", 3},
