@@ -166,6 +166,18 @@ def test_chunked_body_in_odd_pieces(site):
         assert c.ask("GET", CONTENT + "r/small.txt").body == SMALL
 
 
+@pytest.mark.parametrize("piece", [100, 70000, MiB])
+def test_large_chunked_body(site, piece):
+    head, body = create(f"largechunks{piece}")
+    body = body[:-1] + b" " * (3 * MiB) + b"}"
+    with site.conn() as c:
+        c.send(lines(*head, "Transfer-Encoding: chunked"))
+        for i in range(0, len(body), piece):
+            part = body[i:i + piece]
+            c.send(b"%x\r\n%s\r\n" % (len(part), part))
+        assert c.send("0\r\n\r\n").read().status == 201
+
+
 def test_expect_100_continue(site):
     head, body = create("expect")
     with site.conn() as c:

@@ -209,7 +209,7 @@ def test_delete_tasks(api, upstream):
 
 # ---- death
 
-@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGABRT, signal.SIGTERM], ids=lambda s: s.name)
 def test_a_killed_task_is_failed_and_its_reservations_are_free(sluice, api, upstream, sig):
     repo = lazy_repo(api, upstream, "r", 10)
     gate = upstream.gate()
@@ -249,7 +249,9 @@ def test_a_killed_server_fails_its_tasks(sluice, api, upstream):
     assert api.version(repo) == 1 and sluice.staged() == []
 
 
-def test_shutdown_aborts_a_task_and_says_so(sluice, api, upstream):
+def test_shutdown_aborts_a_task_and_says_so(start_sluice, upstream):
+    sluice = start_sluice(env={"SLUICE_SERVER_DRAIN_TIMEOUT": "1s"})
+    api = sluice.api
     repo = lazy_repo(api, upstream, "r", 10)
     upstream.rule("/r/[0-9]*", skip=2, hang="head")
     href = api.start_sync(repo)
