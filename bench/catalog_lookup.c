@@ -1,11 +1,12 @@
-/* Look-ups of paths beside the size of the catalog, and how fast it is filled: bench/catalog shows the figures as a table.
+/* Look-ups of paths beside the size of the catalog, and how fast it is filled: bench/catalog shows the figures as a
+ * table.
  *
  *   catalog_lookup URL TOTAL
  *
- * A thousand repositories, each with a distribution, grow together to 10,000, 250,000 and TOTAL
- * content artifacts in all; after each step random paths of random repositories are looked up, as the content service does it: one
- * read transaction each. One line a step: artifacts, declared a second, then microseconds: hit median, hit p99, unknown median,
- * unknown p99. */
+ * A thousand repositories, each with a distribution, grow together to 10,000, 250,000 and TOTAL content artifacts in
+ * all; after each step random paths of random repositories are looked up, as the content service does it: one read
+ * transaction each. One line a step: artifacts, declared a second, then microseconds: hit median, hit p99, unknown
+ * median, unknown p99. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "catalog/change.h"
@@ -19,6 +20,7 @@
 #define REPOSITORIES 1000
 #define BATCH 1000
 #define LOOKUPS 20000
+#define TOTAL_MAX 1000000000
 #define PATH_MAX_BYTES 96
 
 static struct err err;
@@ -105,13 +107,24 @@ static int by_size(const void *x, const void *y)
 	return (a > b) - (a < b);
 }
 
+/* The same sequence in every run (xorshift). */
+static int dice(int sides)
+{
+	static uint64_t x = 88172645463325252;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (int)((x >> 16) % (uint64_t)sides);
+}
+
 /* Random files numbered from..to-1. */
 static void look_up(struct catalog *c, int from, int to, bool known, double *median_us, double *p99_us)
 {
 	static int64_t ns[LOOKUPS];
 
 	for (int i = 0; i < LOOKUPS; i++) {
-		int r = rand() % REPOSITORIES;
+		int r = dice(REPOSITORIES);
 		struct served_set set = {
 			.repository_id = repositories[r], .version_number = versions[r], .pass_through = true};
 		struct served_path found;
@@ -119,7 +132,7 @@ static void look_up(struct catalog *c, int from, int to, bool known, double *med
 		struct txn *t;
 		int rc;
 
-		path_of(path, r, from + rand() % (to - from));
+		path_of(path, r, from + dice(to - from));
 		ns[i] = clock_mono_ns();
 		DO(catalog_read(c, &t, &err));
 		rc = catalog_path_find(t, &set, slice_str(path), &found, &err);
@@ -139,14 +152,15 @@ int main(int argc, char **argv)
 {
 	struct catalog_opts opts = {.busy_timeout_ms = 10000, .readers = 1};
 	int steps[] = {10000, 250000, 0}, each = 0;
+	int64_t total = 0;
 	struct catalog *c;
 
-	if (argc != 3 || atoi(argv[2]) < REPOSITORIES) {
+	if (argc != 3 || slice_to_i64(slice_str(argv[2]), TOTAL_MAX, &total) < 0 || total < REPOSITORIES) {
 		fprintf(stderr, "usage: %s URL TOTAL (at least %d)\n", argv[0], REPOSITORIES);
 		return 2;
 	}
 	opts.url = argv[1];
-	steps[2] = atoi(argv[2]);
+	steps[2] = (int)total;
 	DO(catalog_open(&opts, true, &c, &err));
 	make_repositories(c);
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {

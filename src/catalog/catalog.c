@@ -1,5 +1,6 @@
-/* The catalog: its connections and transactions. A fixed number of reading connections and one writing one, opened when first
- * needed. Who finds none free waits in line; a connection that comes back is handed to the first in line, so nobody is overtaken.
+/* The catalog: its connections and transactions. A fixed number of reading connections and one writing one, opened
+ * when first needed. Who finds none free waits in line; a connection that comes back is handed to the first in line,
+ * so nobody is overtaken.
  *
  * `struct lane` is one such line, protected by its mutex, which is never held while a connection is opened or used. */
 #include "catalog/catalog.h"
@@ -17,8 +18,10 @@
 #include <time.h>
 
 #define READERS_MAX 64
-/* After a transaction that held the write lock this long, the next one of the same process waits a moment: other processes look every
- * millisecond (db_sqlite.c), and a sync that writes batch after batch would keep them out for seconds. */
+#define PATH_BYTES_MAX 4096
+/* After a transaction that held the write lock this long, the next one of the same process waits a moment: other
+ * processes look every millisecond (db_sqlite.c), and a sync that writes batch after batch would keep them out for
+ * seconds. */
 #define LONG_WRITE_NS (4 * NS_PER_MS)
 #define COURTESY_NS (3 * NS_PER_MS / 2)
 
@@ -380,6 +383,33 @@ int catalog_count_changes(struct catalog *c, int by)
 int64_t catalog_window_began_us(const struct catalog *c)
 {
 	return c->window_ms > 0 ? clock_wall_us() - c->window_ms * (NS_PER_MS / 1000) : 0;
+}
+
+static bool is_path(struct slice path)
+{
+	struct slice rest = path;
+
+	if (path.n == 0 || path.n > PATH_BYTES_MAX || !slice_is_utf8(path))
+		return false;
+	for (size_t i = 0; i < path.n; i++) {
+		if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
+			return false;
+	}
+	while (rest.p != NULL) {
+		struct slice part = slice_cut(&rest, '/');
+
+		if (part.n == 0 || slice_eq(part, SLICE(".")) || slice_eq(part, SLICE("..")))
+			return false;
+	}
+	return true;
+}
+
+int check_path(struct slice path, struct err *err)
+{
+	if (is_path(path))
+		return 0;
+	return err_set(err, -ERR_INVAL, "'%.*s' is not a relative path", (int)MIN(path.n, (size_t)200),
+		path.p != NULL ? path.p : "");
 }
 
 int expect_row(int64_t changes, const char *what, struct err *err)

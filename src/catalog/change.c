@@ -1,8 +1,9 @@
-/* A change from begin to finish or abort. Each step is a transaction of about a thousand rows, because the other processes of the
- * host wait for it; what has been written so far carries the number of an incomplete version, which nobody serves.
+/* A change from begin to finish or abort. Each step is a transaction of about a thousand rows, because the other
+ * processes of the host wait for it; what has been written so far carries the number of an incomplete version, which
+ * nobody serves.
  *
- * Killed at any instant: before the transaction in complete() the incomplete version is swept by the next change or start, after it
- * the version is there. Only retention may be late, and the next change makes up for that. */
+ * Killed at any instant: before the transaction in complete() the incomplete version is swept by the next change or
+ * start, after it the version is there. Only retention may be late, and the next change makes up for that. */
 #include "catalog/change_priv.h"
 
 #include "base/check.h"

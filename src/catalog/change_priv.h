@@ -1,6 +1,8 @@
-/* The insides of a change, for change.c, declare.c and member.c. All functions are part of the caller's write transaction.
+/* The insides of a change, for change.c, declare.c and member.c. All functions are part of the caller's write
+ * transaction.
  *
- * In the version in the making a unit is present exactly when its row has no version_removed: no later version exists. */
+ * In the version in the making a unit is present exactly when its row has no version_removed: no later version
+ * exists. */
 #ifndef SLUICE_CATALOG_CHANGE_PRIV_H
 #define SLUICE_CATALOG_CHANGE_PRIV_H
 
@@ -19,14 +21,15 @@ struct change {
 	/* A directory which, like all above it, is no unit's path: most units lie beside the one before. */
 	struct buf clean_dir;
 	struct buf below_from, below_to; /* member.c: scratch */
-	struct artifact_state *states; /* declare.c: one for each artifact of the unit at hand */
+	struct artifact_state *states;   /* declare.c: one for each artifact of the unit at hand */
 	size_t state_cap;
 };
 
 /* How a unit stands to the version in the making. */
 enum membership { MEMBER_ABSENT, MEMBER_PRESENT, MEMBER_REMOVED /* by this very version */ };
 int member_state(struct db *db, const struct change *ch, int64_t content_id, enum membership *out, struct err *err);
-/* Puts an absent or removed unit in, its paths with it. What has one of its paths goes (or -ERR_EXISTS, see change.h). */
+/* Puts an absent or removed unit in, its paths with it. What has one of its paths goes (or -ERR_EXISTS, see
+ * change.h). */
 int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err);
 /* The same for one whose rows were just made: its artifacts are those of `u`. */
 int member_add_new(struct db *db, struct change *ch, const struct change_unit *u, struct err *err);

@@ -1,5 +1,6 @@
-/* The part of a connection that all databases share: which kind a url means, and the prepared statements of a connection, found
- * again by the address of their text. A connection belongs to one thread at a time; nothing here is locked. */
+/* The part of a connection that all databases share: which kind a url means, and the prepared statements of a
+ * connection, found again by the address of their text. A connection belongs to one thread at a time; nothing here is
+ * locked. */
 #include "catalog/db_ops.h"
 
 #include "base/check.h"

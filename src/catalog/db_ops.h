@@ -1,5 +1,5 @@
-/* What a database is to db.c: the functions behind `struct db`, one table for each kind of database. A kind puts these structs
- * first in its own. Inside src/catalog only; a connection belongs to one thread at a time. */
+/* What a database is to db.c: the functions behind `struct db`, one table for each kind of database. A kind puts
+ * these structs first in its own. Inside src/catalog only; a connection belongs to one thread at a time. */
 #ifndef SLUICE_CATALOG_DB_OPS_H
 #define SLUICE_CATALOG_DB_OPS_H
 

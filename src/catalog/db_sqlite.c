@@ -1,7 +1,8 @@
-/* SQLite behind db_ops, the only file that knows it. WAL, so that readers and the writer do not wait for each other; every
- * commit is synced. A connection is opened without SQLite's own mutexes: it belongs to one thread at a time.
+/* SQLite behind db_ops, the only file that knows it. WAL, so that readers and the writer do not wait for each other;
+ * every commit is synced. A connection is opened without SQLite's own mutexes: it belongs to one thread at a time.
  *
- * No memory map: a page that cannot be read from a failing disk is an error for one request here, with a map it is a SIGBUS. */
+ * No memory map: a page that cannot be read from a failing disk is an error for one request here, with a map it is a
+ * SIGBUS. */
 #include "catalog/db_ops.h"
 
 #include "base/buf.h"
@@ -324,8 +325,9 @@ static bool sq_has_table(struct db *db, const char *name)
 
 /* --- open and close --- */
 
-/* Making a database and turning it to WAL is not safe beside others that do the same (3.40: "disk I/O error"), so they take turns, by
- * a lock on the directory. Not on the file: closing any descriptor of it would drop the locks of this process's connections. */
+/* Making a database and turning it to WAL is not safe beside others that do the same (3.40: "disk I/O error"), so
+ * they take turns, by a lock on the directory. Not on the file: closing any descriptor of it would drop the locks of
+ * this process's connections. */
 static int lock_directory(const struct db_open_opts *o, int *out, struct err *err)
 {
 	int64_t until = clock_mono_ns() + o->busy_timeout_ms * NS_PER_MS;

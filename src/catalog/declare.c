@@ -7,41 +7,19 @@
 #include <stdlib.h>
 
 #define UNITS_MAX 1000
-#define PATH_BYTES_MAX 4096
 
 /* What the catalog knew of an artifact before. */
 struct artifact_state {
 	bool known, has_remote_artifact, same_remote_artifact;
 };
 
-/* Relative, no empty, "." or ".." segment, no control bytes: what a request could ever ask for, and no more. */
-static bool is_path(struct slice path)
-{
-	struct slice rest = path;
-
-	if (path.n == 0 || path.n > PATH_BYTES_MAX || !slice_is_utf8(path))
-		return false;
-	for (size_t i = 0; i < path.n; i++) {
-		if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
-			return false;
-	}
-	while (rest.p != NULL) {
-		struct slice part = slice_cut(&rest, '/');
-
-		if (part.n == 0 || slice_eq(part, SLICE(".")) || slice_eq(part, SLICE("..")))
-			return false;
-	}
-	return true;
-}
-
 static int check_unit(const struct change_unit *u, struct err *err)
 {
 	for (size_t i = 0; i < u->artifact_count; i++) {
 		struct slice path = u->artifacts[i].relative_path;
 
-		if (!is_path(path))
-			return err_set(err, -ERR_INVAL, "'%.*s' is not a relative path", (int)MIN(path.n, (size_t)200),
-				path.p != NULL ? path.p : "");
+		if (check_path(path, err) < 0)
+			return -ERR_INVAL;
 		for (size_t j = 0; j < i; j++) {
 			if (slice_eq(path, u->artifacts[j].relative_path))
 				return err_set(err, -ERR_EXISTS, "[PLP0022] one unit has the path '%.*s' twice",
@@ -62,7 +40,7 @@ static int reserve_states(struct change *ch, size_t count, struct err *err)
 		ch->state_cap = count;
 	}
 	for (size_t i = 0; i < count; i++)
-		ch->states[i] = (struct artifact_state){ .known = false };
+		ch->states[i] = (struct artifact_state){.known = false};
 	return 0;
 }
 

@@ -1,8 +1,9 @@
-/* Directories: there are none in the catalog, only sorted paths. An entry costs one seek: after a file to the path behind it, after a
- * directory "d" to "d0", '0' being the byte behind '/'. So what lies inside of a directory is never walked.
+/* Directories: there are none in the catalog, only sorted paths. An entry costs one seek: after a file to the path
+ * behind it, after a directory "d" to "d0", '0' being the byte behind '/'. So what lies inside of a directory is
+ * never walked.
  *
- * Two cursors, over published and over passed-through paths, are merged. Their order is that of the bytes with a directory's
- * slash counted, which is also how a listing shows them. */
+ * Two cursors, over published and over passed-through paths, are merged. Their order is that of the bytes with a
+ * directory's slash counted, which is also how a listing shows them. */
 #include "catalog/served.h"
 
 #include "base/buf.h"
@@ -105,7 +106,7 @@ static int prefix_of(struct slice dir, struct buf *out, struct err *err)
 	return out->failed < 0 ? err_set(err, out->failed, "no memory for a listing") : 0;
 }
 
-/* Puts a cursor before the first path below `prefix`. A name is never empty, so that the directory itself is not met. */
+/* Puts a cursor before the first path below `prefix`. No path ends in a slash, so the directory itself is not met. */
 static void cursor_init(struct cursor *c, bool published, struct slice prefix)
 {
 	*c = (struct cursor){.published = published, .inclusive = true};

@@ -1,5 +1,6 @@
-/* Which units a version in the making holds: rows of repository_content, and beside each the rows of repository_path of its artifacts. The
- * rules about paths are here: one path, one unit; and no unit's path is a directory of another's. */
+/* Which units a version in the making holds: rows of repository_content, and beside each the rows of repository_path
+ * of its artifacts. The rules about paths are here: one path, one unit; and no unit's path is a directory of
+ * another's. */
 #include "catalog/change_priv.h"
 
 #include "base/check.h"

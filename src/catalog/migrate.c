@@ -1,5 +1,5 @@
-/* Bringing the schema up to date. The number of the last step taken is the row "schema_version" of the table meta, written in
- * the transaction of the step: a process that dies in between leaves the step undone. */
+/* Bringing the schema up to date. The number of the last step taken is the row "schema_version" of the table meta,
+ * written in the transaction of the step: a process that dies in between leaves the step undone. */
 #include "catalog/migrate.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* Publications: made incomplete, filled, then completed in one transaction that also writes down what they supersede. */
+/* Publications: made incomplete, filled, then completed in one transaction that also records what they supersede. */
 #include "catalog/repository.h"
 
 #include "base/check.h"
@@ -53,6 +53,8 @@ int catalog_publication_begin(struct txn *t, const char *type, int64_t version_i
 int catalog_publication_add(struct txn *t, int64_t publication_id, struct slice path, int64_t artifact_id,
 	int64_t content_artifact_id, struct err *err)
 {
+	if (check_path(path, err) < 0)
+		return -ERR_INVAL;
 	return db_do(txn_db(t),
 		"INSERT INTO published_artifact (publication_id, relative_path, artifact_id, content_artifact_id) "
 		"VALUES ($1, $2, $3, $4)",

@@ -110,7 +110,8 @@ int catalog_repository_set_sync_details(struct txn *t, int64_t id, struct slice 
 	return rc < 0 ? rc : expect_row(db_changes(txn_db(t)), "such repository", err);
 }
 
-/* What a remote declares counts, and only without any (an upload) what is saved: metadata must not change when a file is saved. */
+/* What a remote declares counts, and only without any (an upload) what is saved: metadata must not change when a file
+ * is saved. */
 #define DECLARED                                                                            \
 	"(SELECT x.id FROM remote_artifact x WHERE x.content_artifact_id = ca.id ORDER BY " \
 	"CASE WHEN x.sha256 IS NULL THEN 1 ELSE 0 END, x.id LIMIT 1)"

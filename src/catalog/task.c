@@ -1,4 +1,5 @@
-/* Tasks: the queue, their ends, and what they report. All state is in the tables; each function is part of its caller's transaction. */
+/* Tasks: the queue, their ends, and what they report. All state is in the tables; each function is part of its
+ * caller's transaction. */
 #include "catalog/task.h"
 
 #include "base/check.h"

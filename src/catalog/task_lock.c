@@ -1,4 +1,5 @@
-/* The queue behind each resource: table task_lock, whose key (resource, exclusive, task) makes "is there an earlier one" a seek. */
+/* The queue behind each resource: table task_lock, whose key (resource, exclusive, task) makes "is there an earlier
+ * one" a seek. */
 #include "catalog/task_lock.h"
 
 #include "base/check.h"
@@ -72,8 +73,8 @@ static int unblock(struct db *db, int64_t task_id, int64_t now_us, struct err *e
 		err, DB_I64(now_us), DB_I64(task_id));
 }
 
-/* Who may have waited for `task_id` to give this resource back: the first exclusive one; and if it was held exclusively, the shared
- * ones before that. Everybody behind waits for these. */
+/* Who may have waited for `task_id` to give this resource back: the first exclusive one; and if it was held
+ * exclusively, the shared ones before that. Everybody behind waits for these. */
 static int unblock_next(
 	struct db *db, struct slice resource, bool was_exclusive, int64_t task_id, int64_t now_us, struct err *err)
 {

@@ -1,7 +1,8 @@
 /* Reservations of unfinished tasks. Inside src/catalog only.
  *
- * A task is free when no earlier unfinished one holds or wants a resource that either of the two wants exclusively. Earlier means a lower
- * id, and ids only grow: so a free task stays free, and becomes free only by the end of an earlier one. */
+ * A task is free when no earlier unfinished one holds or wants a resource that either of the two wants exclusively.
+ * Earlier means a lower id, and ids only grow: so a free task stays free, and becomes free only by the end of an
+ * earlier one. */
 #ifndef SLUICE_CATALOG_TASK_LOCK_H
 #define SLUICE_CATALOG_TASK_LOCK_H
 
@@ -21,7 +22,8 @@ int task_lock_is_free(struct db *db, int64_t task_id, struct err *err);
 /* Gives back what an ended task had, and sets unblocked_at of those that were waiting for nothing else. */
 int task_lock_release(struct db *db, int64_t task_id, int64_t now_us, struct err *err);
 
-/* 1 when a running task has reserved the object with this uuid (its PRN ends in it), exclusively or, without `exclusive`, in either way. */
+/* 1 when a running task has reserved the object with this uuid (its PRN ends in it), exclusively or, without
+ * `exclusive`, in either way. */
 int task_lock_is_running(struct db *db, const struct uuid *object, bool exclusive, struct err *err);
 
 #endif

@@ -1,9 +1,10 @@
 /* Versions: reading them, and deleting one.
  *
- * A version owns the numbers from `since` to `number`, and the spans of a repository's versions follow each other without gap. Deleting one gives
- * its span to the next, so that none of its content moves. What must go is what no version shows any more: units that were added
- * inside of the deleted span and removed inside of the next one. And a unit that was removed inside of the one and added again inside of
- * the other was never away: its two rows become one. */
+ * A version owns the numbers from `since` to `number`, and the spans of a repository's versions follow each other
+ * without gap. Deleting one gives its span to the next, so that none of its content moves. What must go is what no
+ * version shows any more: units that were added inside of the deleted span and removed inside of the next one. And a
+ * unit that was removed inside of the one and added again inside of the other was never away: its two rows become
+ * one. */
 #include "catalog/version.h"
 
 #include "base/check.h"
@@ -73,8 +74,8 @@ static int exists(int rc, struct db_stmt **s)
 	return rc;
 }
 
-/* By a distribution that names it, or one of its publications, or its repository while no later version is published (or, without any
- * publication, while it is the latest); or as a checkpoint. 1, 0 or negative. */
+/* By a distribution that names it, or one of its publications, or its repository while no later version is published
+ * (or, without any publication, while it is the latest); or as a checkpoint. 1, 0 or negative. */
 static int is_served(struct db *db, const struct version_row *v, struct err *err)
 {
 	struct distribution_source src = {.repository_id = v->repository_id};
@@ -352,7 +353,7 @@ static int has_checkpoint(struct db *db, int64_t version_id, struct err *err)
 		&s);
 }
 
-/* The next version after number *after that is older than the newest `keep` ones, at most `before`. 1, 0 or negative. */
+/* The next complete version between the numbers `after` and `before`, neither included. 1, 0 or negative. */
 static int next_old(
 	struct txn *t, int64_t repository_id, int64_t after, int64_t before, struct version_row *out, struct err *err)
 {

@@ -1,7 +1,7 @@
 /* A catalog of its own for every test, on each kind of database, and short ways to fill it and to ask what it holds.
  *
- * Units are written as text: "pool/a=7 b=9" means two file units, whose sha256 is 32 bytes of 7 (or 9) and whose size is that number; the
- * natural key is path and number. */
+ * Units are written as text: "pool/a=7 b=9" means two file units, whose sha256 is 32 bytes of 7 (or 9) and whose size
+ * is that number; the natural key is path and number. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 

@@ -114,7 +114,8 @@ static void test_nothing_new_makes_no_version(void **state)
 	check_invariants();
 }
 
-/* Statements that change a row count, whether or not the row differs; so this sees what a comparison of the tables would not. */
+/* Statements that change a row count, whether or not the row differs; so this sees what a comparison of the tables
+ * would not. */
 static void test_declaring_again_writes_nothing(void **state)
 {
 	int64_t repository = make_repository("r"), remote = make_remote("up", NULL);
@@ -238,7 +239,8 @@ static void test_remote_artifacts_follow_upstream(void **state)
 	OK(change(&o, "a=1", NULL));
 	assert_int_equal(remote_artifacts(two), 1);
 	assert_int_equal(number("SELECT COUNT(*) FROM content"), 4);
-	/* Upstream lost "b" and "c": here they stay units (not a mirror) without that source; "d" is not ours to judge. */
+	/* Upstream lost "b" and "c": here they stay units (not a mirror) without that source; "d" is not ours to
+	 * judge. */
 	o.remote_id = one;
 	OK(change(&o, "a=1", NULL));
 	assert_string_equal(contents(here, 1), "a=1 b=2 c=3");

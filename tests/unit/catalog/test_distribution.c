@@ -80,7 +80,8 @@ static void distribute(const char *name, const char *columns)
 	sql(q);
 }
 
-/* The publications of a distribution's sets, current first, "-" before a superseded one; a version without publication as "v2". */
+/* The publications of a distribution's sets, current first, "-" before a superseded one; a version without
+ * publication as "v2". */
 static const char *sets(const char *base_path, int64_t window_us, bool (*needs)(const char *type))
 {
 	static char out[128];
@@ -263,6 +264,7 @@ static void test_a_path_is_published_once(void **state)
 
 	OK(catalog_publication_add(t, id, SLICE("a"), 0, 0, &err));
 	assert_int_equal(catalog_publication_add(t, id, SLICE("a"), 0, 0, &err), -ERR_EXISTS);
+	assert_int_equal(catalog_publication_add(t, id, SLICE("../a"), 0, 0, &err), -ERR_INVAL);
 	txn_end(&t);
 }
 

@@ -107,8 +107,8 @@ static struct task_row *task(int64_t id)
 	return row;
 }
 
-/* Tasks 1, 2, 3 … with what they want; then steps: "+" claims all that are ready, "-2" finishes task 2, "x3" cancels it; in between the
- * claimed tasks as they come. */
+/* Tasks 1, 2, 3 … with what they want; then steps: "+" claims all that are ready, "-2" finishes task 2, "x3" cancels
+ * it; in between the claimed tasks as they come. */
 static const struct {
 	const char *what, *wants, *steps;
 } orders[] = {
@@ -369,8 +369,8 @@ static void test_states_have_names(void **state)
 	assert_int_equal(task_state_parse(SLICE("done"), &s), -ERR_INVAL);
 }
 
-/* Thousands wait behind one resource, all of them share another. The bound is loose for slow machines: a walk over all of them for each
- * step, as it would be without task_lock, takes minutes. */
+/* Thousands wait behind one resource, all of them share another. The bound is loose for slow machines: a walk over
+ * all of them for each step, as it would be without task_lock, takes minutes. */
 static void test_a_claim_is_cheap_behind_thousands(void **state)
 {
 	int64_t first = 0, began;
