@@ -284,7 +284,7 @@ int send_continue(struct conn *c)
 	ssize_t sent;
 
 	while (x->continue_at < sizeof(CONTINUE_TEXT) - 1) {
-		sent = account(c, sock_send(c->fd, CONTINUE_TEXT + x->continue_at,
+		sent = account(c, sock_send(c->fd, &CONTINUE_TEXT[x->continue_at],
 					  sizeof(CONTINUE_TEXT) - 1 - x->continue_at, 0));
 		if (sent <= 0)
 			return (int)sent;
