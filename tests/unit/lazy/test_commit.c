@@ -37,11 +37,11 @@ static void test_many_are_saved_together(void **state)
 		assert_true(stock_has(&l.stock, &u[i].digests));
 	}
 	assert_int_equal(stock_int(&l.stock, "SELECT count(*) FROM artifact", 0), UNITS);
-	for (int i = 0; i < UNITS; i++) {
+	for (int i = 0; i < UNITS; i++)
 		reader_fini(&r[i]);
-		unit_free(&u[i]);
-	}
 	lab_close(&l);
+	for (int i = 0; i < UNITS; i++)
+		unit_free(&u[i]);
 }
 
 /* Two flights of the same bytes, one of them for its repository alone. */

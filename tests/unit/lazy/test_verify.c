@@ -155,8 +155,8 @@ static void test_begins_anew_while_the_pool_hashes(void **state)
 	assert_right(&r, u.body, u.size);
 	assert_true(stock_is_saved(&l.stock, u.ca));
 	reader_fini(&r);
-	free(old);
 	lab_close(&l);
+	free(old);
 	unit_free(&u);
 }
 
@@ -198,8 +198,8 @@ static void test_ends_anew_before_the_old_job_has_run(void **state)
 		assert_int_equal(reader_wait(&r), 0);
 		assert_right(&r, u.body, u.size);
 		reader_fini(&r);
-		free(old);
 		lab_close(&l);
+		free(old);
 		unit_free(&u);
 	}
 }
