@@ -184,8 +184,8 @@ static void conn_on_timer(struct loop_timer *t)
 	bool head = c->state == CONN_HEAD, body = c->state == CONN_HANDLER && c->on_deadline == CLOSE_BODY_TIMEOUT;
 
 	MAGIC_CHECK(c, CONN_MAGIC);
-	if (c->deadline_ns == INT64_MAX)
-		return;
+	if (c->deadline_ns == INT64_MAX || (c->state == CONN_HANDLER && c->x->replied))
+		return; /* what is replied is about to be sent, with a deadline of its own */
 	if (now < c->deadline_ns) {
 		(void)loop_timer_set(c->shard->loop, t, c->deadline_ns - now);
 		return;
@@ -401,11 +401,10 @@ static bool head_is_due(struct conn *c, struct slice have)
 {
 	const struct http_limits *l = &c->shard->server->limits;
 	size_t from = c->searched > 2 ? c->searched - 2 : 0;
-	bool ends = memmem(have.p + from, have.n - from, "\n\r\n", 3) != NULL;
 
 	c->searched = have.n;
-	return ends || c->tried == 0 || have.n / 2 >= c->tried || crosses(c->tried, have.n, l->max_line) ||
-	       crosses(c->tried, have.n, l->max_header_bytes) ||
+	return c->tried == 0 || have.n / 2 >= c->tried || memmem(have.p + from, have.n - from, "\n\r\n", 3) != NULL ||
+	       crosses(c->tried, have.n, l->max_line) || crosses(c->tried, have.n, l->max_header_bytes) ||
 	       crosses(c->tried, have.n, l->max_line + l->max_header_bytes);
 }
 
@@ -444,6 +443,7 @@ static bool head_run(struct conn *c)
 static void conn_linger(struct conn *c)
 {
 	conn_set_state(c, CONN_LINGER);
+	exchange_give(c);
 	(void)conn_keep(c, NULL, 0);
 	if (shutdown(c->fd, SHUT_WR) < 0) {
 		conn_close(c, CLOSE_DONE);
@@ -513,6 +513,7 @@ void conn_run(struct conn *c)
 	MAGIC_CHECK(c, CONN_MAGIC);
 	if (c->in_handler) /* called by the handler itself: whoever called that goes on */
 		return;
+	BUG(c->shard->calling);
 	for (;;) {
 		switch (c->state) {
 		case CONN_IDLE:

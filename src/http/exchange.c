@@ -68,11 +68,16 @@ int exchange_begin(struct conn *c)
 
 void exchange_drop_body(struct http_x *x)
 {
+	struct shard *s = x->conn->shard;
+	bool outer = s->calling;
+
 	if (x->body == NULL)
 		return;
 	x->body->ops->unwait(x->body, &x->conn->wake);
 	x->asleep = false;
+	s->calling = true;
 	x->body->ops->done(&x->body);
+	s->calling = outer;
 }
 
 void exchange_finish(struct conn *c, enum close_reason why, bool complete)

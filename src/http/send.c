@@ -102,12 +102,13 @@ static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 	}
 }
 
-static void body_sent(struct conn *c, int64_t off)
+/* Tells a body that wants to know what has left. Of several ranges only the last one is told: an earlier one may lie behind a later. */
+static void body_sent(struct conn *c, const struct segment *g)
 {
-	struct body *b = c->x->body;
+	struct http_x *x = c->x;
 
-	if (b->ops->sent != NULL)
-		b->ops->sent(b, off);
+	if (x->body->ops->sent != NULL && g + 2 >= x->segs + x->seg_count)
+		x->body->ops->sent(x->body, g->off);
 }
 
 /* The bytes of the body at off: its own memory, or up to COPY_MAX of them read. NULL: large, better by sendfile; *n is what *memory holds. */
@@ -199,7 +200,7 @@ static int send_memory(struct conn *c, struct segment *g, int64_t *budget)
 		if (sent > (ssize_t)mem.n) {
 			next->off += sent - (ssize_t)mem.n;
 			*budget -= sent - (ssize_t)mem.n;
-			body_sent(c, next->off);
+			body_sent(c, next);
 		}
 	}
 	return SENT_ON;
@@ -222,7 +223,7 @@ static int send_body_range(struct conn *c, struct segment *g, int64_t *budget)
 			return (int)n;
 		g->off += n;
 		*budget -= n;
-		body_sent(c, g->off);
+		body_sent(c, g);
 	}
 	return SENT_ON;
 }
@@ -272,7 +273,7 @@ static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
 			g->off += sent - (ssize_t)frame.n;
 			x->piece -= sent - (ssize_t)frame.n;
 			*budget -= sent - (ssize_t)frame.n;
-			body_sent(c, g->off);
+			body_sent(c, g);
 		}
 	}
 	return SENT_WAITS;

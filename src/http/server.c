@@ -55,6 +55,18 @@ static void pause_listener(struct listener *l)
 	(void)loop_timer_set(l->shard->loop, &l->again, ACCEPT_PAUSE_MS * NS_PER_MS);
 }
 
+/* Errors of the connection that was to be accepted: accept(2) hands them on. */
+static bool is_of_the_peer(int e)
+{
+	static const int errors[] = {EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH,
+		ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
+
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
+		if (errors[i] == e)
+			return true;
+	return false;
+}
+
 static void on_accept(struct loop_io *io, uint32_t events)
 {
 	struct listener *l = container_of(io, struct listener, io);
@@ -67,7 +79,7 @@ static void on_accept(struct loop_io *io, uint32_t events)
 		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno == EINTR || errno == ECONNABORTED)
+			if (is_of_the_peer(errno))
 				continue;
 			if (errno != EAGAIN) {
 				/* No descriptors: the listener would fire for ever; look again when some are free. */

@@ -110,11 +110,17 @@ static int64_t script_ready_locked(struct script *s, int64_t off)
 	return s->failed;
 }
 
+struct script_body {
+	struct body b;
+	int64_t gone; /* told by sent(): never asked for again */
+};
+
 static int64_t script_ready(struct body *b, int64_t off)
 {
 	int64_t n;
 
 	pthread_mutex_lock(&rig.script.lock);
+	BUG(off < container_of(b, struct script_body, b)->gone);
 	n = script_ready_locked(&rig.script, off);
 	pthread_mutex_unlock(&rig.script.lock);
 	return n;
@@ -190,6 +196,7 @@ static ssize_t script_read(struct body *b, int64_t off, void *p, size_t n)
 static void script_sent(struct body *b, int64_t off)
 {
 	pthread_mutex_lock(&rig.script.lock);
+	container_of(b, struct script_body, b)->gone = off;
 	rig.script.sent = off;
 	pthread_mutex_unlock(&rig.script.lock);
 }
@@ -202,7 +209,7 @@ static void script_done(struct body **pb)
 	rig.script.open--;
 	pthread_cond_broadcast(&rig.script.changed);
 	pthread_mutex_unlock(&rig.script.lock);
-	free(b);
+	free(container_of(b, struct script_body, b));
 }
 
 static struct body *script_body(void)
@@ -217,15 +224,15 @@ static struct body *script_body(void)
 		.sent = script_sent,
 		.done = script_done,
 	};
-	struct body *b = malloc(sizeof(*b));
+	struct script_body *sb = malloc(sizeof(*sb));
 
-	BUG(b == NULL);
-	b->ops = &ops;
+	BUG(sb == NULL);
+	*sb = (struct script_body){.b.ops = &ops};
 	pthread_mutex_lock(&rig.script.lock);
 	rig.script.open++;
 	pthread_cond_broadcast(&rig.script.changed);
 	pthread_mutex_unlock(&rig.script.lock);
-	return b;
+	return &sb->b;
 }
 
 /* Wakes everybody; with the lock held. */
@@ -406,6 +413,31 @@ static void never_abort(void *arg)
 	bump(&rig.aborts);
 }
 
+/* The exchange that waits for another request to answer it. On one loop only. */
+static struct http_x *parked;
+
+static void park_abort(void *arg)
+{
+	parked = NULL;
+	never_abort(arg);
+}
+
+static void handle_park(struct http_x *x, const struct http_request *r)
+{
+	http_on_abort(x, park_abort, &rig);
+	parked = x;
+	bump(&rig.handling);
+}
+
+static void handle_unpark(struct http_x *x, const struct http_request *r)
+{
+	struct http_x *other = TAKE(parked);
+
+	if (other != NULL)
+		http_reply_text(other, 200, NULL, "unparked\n", -1);
+	http_reply_text(x, 200, NULL, other != NULL ? "did\n" : "nobody\n", -1);
+}
+
 static void handle_never(struct http_x *x, const struct http_request *r)
 {
 	http_on_abort(x, never_abort, &rig);
@@ -580,6 +612,8 @@ static void handle(struct http_x *x, const struct http_request *r, void *arg)
 		R(fields),
 		R(async),
 		R(never),
+		R(park),
+		R(unpark),
 		R(echo),
 		R(stream),
 		R(refuse),
@@ -606,6 +640,7 @@ static void handle(struct http_x *x, const struct http_request *r, void *arg)
 void rig_defaults(void)
 {
 	memset(&rig, 0, sizeof(rig));
+	rig.loop_count = RIG_LOOPS;
 	rig.limits = (struct http_limits){.max_line = 16 * KiB,
 		.max_headers = 100,
 		.max_header_bytes = 64 * KiB,
@@ -631,7 +666,7 @@ void rig_start(void)
 {
 	static const char *const listen[] = {"127.0.0.1:0", NULL};
 	struct http_server_opts opts = {.loops = rig.loops,
-		.loop_count = RIG_LOOPS,
+		.loop_count = (size_t)rig.loop_count,
 		.listen = listen,
 		.limits = rig.limits,
 		.handler = handle,
@@ -640,13 +675,13 @@ void rig_start(void)
 		.server_name = "rig"};
 	struct err err = ERR_INIT;
 
-	for (int i = 0; i < RIG_LOOPS; i++)
+	for (int i = 0; i < rig.loop_count; i++)
 		assert_int_equal(loop_new("rig", &rig.loops[i], &err), 0);
 	if (http_server_new(&opts, &rig.server, &err) != 0)
 		fail_msg("%s", err.msg);
 	rig.port = http_server_port(rig.server, 0);
 	assert_true(rig.port > 0);
-	for (int i = 0; i < RIG_LOOPS; i++)
+	for (int i = 0; i < rig.loop_count; i++)
 		assert_int_equal(pthread_create(&rig.threads[i], NULL, run_loop, rig.loops[i]), 0);
 	http_server_start(rig.server);
 }
@@ -670,12 +705,12 @@ int rig_tear_down(void **state)
 		return 0;
 	if (!rig.drained)
 		rig_drain(WAIT_S * 1000); /* the clients are gone: nothing should be left to wait for */
-	for (int i = 0; i < RIG_LOOPS; i++)
+	for (int i = 0; i < rig.loop_count; i++)
 		loop_stop(rig.loops[i]);
-	for (int i = 0; i < RIG_LOOPS; i++)
+	for (int i = 0; i < rig.loop_count; i++)
 		pthread_join(rig.threads[i], NULL);
 	http_server_free(&rig.server);
-	for (int i = 0; i < RIG_LOOPS; i++)
+	for (int i = 0; i < rig.loop_count; i++)
 		loop_free(&rig.loops[i]);
 	assert_int_equal(metric_get(M_http_connections_open), 0);
 	assert_int_equal(rig.script.open, 0);

@@ -7,6 +7,7 @@
  *   /echo       the request body, collected                 /stream   the same, streamed; rig.pauses says how often it pauses
  *   /refuse     answers 403 at the first piece of the body  /ignore   answers 200 and never reads the body
  *   /status?N   only that status                            /odd      fields that a handler should not give
+ *   /park       is answered by the next /unpark of any connection, which must be on the same loop
  *   /nobody     promises a body that it has no memory for   /close    asks for the connection to be closed */
 #ifndef SLUICE_TESTS_HTTP_RIG_H
 #define SLUICE_TESTS_HTTP_RIG_H
@@ -55,6 +56,7 @@ struct script {
 struct rig {
 	struct http_limits limits;
 	bool access_log;
+	int loop_count;
 	struct http_server *server;
 	struct loop *loops[RIG_LOOPS];
 	pthread_t threads[RIG_LOOPS];

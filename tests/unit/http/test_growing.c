@@ -146,15 +146,19 @@ static void test_several_ranges_of_a_growing_body(void **state)
 	struct answer a;
 
 	start_over(1000, 0, false);
-	get_script(&c, 1, "Range: bytes=0-9,500-509\r\n");
+	/* Backward, too: what is still to be sent must not be told to be gone. */
+	get_script(&c, 1, "Range: bytes=0-9,500-509,100-109\r\n");
 	script_wait(sleeps, 1);
 	script_grow(10);
 	script_wait(sleeps, 2);
+	script_grow(505);
+	script_wait(sleeps, 3);
 	script_grow(1000);
 	a = client_read(&c, false);
 	assert_int_equal(a.status, 206);
 	assert_true(a.complete);
 	assert_non_null(memmem(a.body.p, a.body.n, pattern_bytes() + 500, 10));
+	assert_non_null(memmem(a.body.p, a.body.n, pattern_bytes() + 100, 10));
 	answer_fini(&a);
 	client_close(&c);
 }

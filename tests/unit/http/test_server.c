@@ -331,6 +331,37 @@ static void test_replies_from_another_thread(void **state)
 	assert_int_equal(rig.aborts, 0);
 }
 
+static int set_up_one_loop(void **state)
+{
+	rig_defaults();
+	rig.loop_count = 1;
+	rig_start();
+	return 0;
+}
+
+/* Nobody drives a connection while a callback of another one is on the stack: they share the loop's memory. */
+static void test_a_handler_answers_another_connection(void **state)
+{
+	struct client waits = client_new(), c = client_new();
+	struct answer a;
+
+	for (int i = 1; i <= 50; i++) {
+		client_sends(&waits, "GET /park HTTP/1.1\r\nHost: t\r\n\r\nGET /file?3000 HTTP/1.1\r\nHost: t\r\n\r\n");
+		rig_wait(handling, i);
+		client_sends(&c, "GET /unpark HTTP/1.1\r\nHost: t\r\n\r\nGET /file?4000 HTTP/1.1\r\nHost: t\r\n\r\n");
+		a = client_expect(&c, 200, "did\n", 4);
+		answer_fini(&a);
+		a = client_expect(&c, 200, pattern_bytes(), 4000);
+		answer_fini(&a);
+		a = client_expect(&waits, 200, "unparked\n", 9);
+		answer_fini(&a);
+		a = client_expect(&waits, 200, pattern_bytes(), 3000);
+		answer_fini(&a);
+	}
+	client_close(&waits);
+	client_close(&c);
+}
+
 static void test_a_handler_cannot_break_the_framing(void **state)
 {
 	struct answer a = ask("GET /odd HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -398,6 +429,8 @@ int main(void)
 		SERVED(test_large_pipelined_bodies_do_not_mix),
 		SERVED(test_a_request_that_comes_byte_by_byte),
 		SERVED(test_replies_from_another_thread),
+		cmocka_unit_test_setup_teardown(
+			test_a_handler_answers_another_connection, set_up_one_loop, rig_tear_down),
 		SERVED(test_a_handler_cannot_break_the_framing),
 		SERVED(test_no_memory_for_the_body_is_a_503),
 		SERVED(test_a_client_that_ends_its_side_is_still_served),
