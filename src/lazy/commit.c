@@ -1,9 +1,12 @@
-/* Saving: a thread that takes all flights that wait, commits their files together, and tells the catalog in one transaction.
+/* Saving, in two stages with a thread each: files become durable, then the catalog is told. Each stage takes all flights that wait together: one directory
+ * sync, one transaction. They are apart because a locked database must not keep other files from being saved, nor a saved file's last bytes from its readers
+ * (drive.c waits for the rows only so long).
  *
  * What an interruption leaves: before the link nothing (the staging file has no name); after it an artifact file without a row, which is complete
  * and right: the next request finds it in the store and makes the row; orphan clean-up removes it if nobody asks. */
 #include "lazy/flight_priv.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -13,6 +16,54 @@
 #include <string.h>
 
 #define BATCH_MAX 256
+
+/* The queue is bounded by the number of flights. */
+static void stage_add(struct stage *st, struct stage_item *item)
+{
+	item->next = NULL;
+	pthread_mutex_lock(&st->lock);
+	*st->tail = item;
+	st->tail = &item->next;
+	pthread_cond_signal(&st->more);
+	pthread_mutex_unlock(&st->lock);
+}
+
+/* ---- files ---- */
+
+static void save_files(struct lazy *lz, struct stage_item **batch, size_t n)
+{
+	struct store_item items[BATCH_MAX];
+	struct flight *of[BATCH_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (batch[i]->f->item.st == NULL) /* the store has it already, only the catalog is told */
+			continue;
+		of[count] = batch[i]->f;
+		items[count++] = batch[i]->f->item;
+	}
+	if (count > 0)
+		store_commit(lz->store, items, count);
+	for (size_t i = 0; i < count; i++) {
+		of[i]->item = items[i];
+		if (items[i].rc == 0)
+			metric_inc(M_flights_committed);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct flight *f = batch[i]->f;
+
+		if (f->item.rc < 0) {
+			f->commit_rc = f->item.rc;
+			f->commit_err = f->item.err;
+			loop_post(lz->loop, &f->committed);
+			continue;
+		}
+		atomic_store_explicit(&f->stored, true, memory_order_release);
+		stage_add(&lz->rows, batch[i]);
+	}
+}
+
+/* ---- rows ---- */
 
 /* All content artifacts of one flight. */
 static int tell_one(struct txn *t, struct flight *f, struct err *err)
@@ -28,14 +79,21 @@ static int tell_one(struct txn *t, struct flight *f, struct err *err)
 	return rc;
 }
 
-static int tell_catalog(struct lazy *lz, struct flight **batch, size_t n, struct err *err)
+static int note_one(struct txn *t, const struct flight *f, struct err *err)
+{
+	const int64_t now = clock_wall_us();
+
+	return f->missing ? catalog_source_missing(t, f->note_source, now, err)
+			  : catalog_source_failed(t, f->note_source, now, err);
+}
+
+static int tell_catalog(struct lazy *lz, struct stage_item **batch, size_t n, struct err *err)
 {
 	struct txn *t = NULL;
 	int rc = catalog_write(lz->catalog, &t, err);
 
 	for (size_t i = 0; i < n && rc == 0; i++)
-		if (batch[i]->item.rc == 0)
-			rc = tell_one(t, batch[i], err);
+		rc = batch[i]->is_note ? note_one(t, batch[i]->f, err) : tell_one(t, batch[i]->f, err);
 	if (rc == 0 && FAULT("lazy.commit") < 0)
 		rc = err_set(err, -ERR_DB, "fault point lazy.commit");
 	if (rc == 0)
@@ -44,117 +102,120 @@ static int tell_catalog(struct lazy *lz, struct flight **batch, size_t n, struct
 	return rc;
 }
 
-/* Those that have a staging file; the others are in the store already. */
-static void commit_files(struct lazy *lz, struct flight **batch, size_t n)
-{
-	struct store_item items[BATCH_MAX];
-	struct flight *of[BATCH_MAX];
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (batch[i]->item.st == NULL)
-			continue;
-		of[count] = batch[i];
-		items[count++] = batch[i]->item;
-	}
-	if (count == 0)
-		return;
-	store_commit(lz->store, items, count);
-	for (size_t i = 0; i < count; i++) {
-		of[i]->item = items[i];
-		if (items[i].rc == 0)
-			metric_inc(M_flights_committed);
-	}
-}
-
-static void commit_batch(struct lazy *lz, struct flight **batch, size_t n)
+static void save_rows(struct lazy *lz, struct stage_item **batch, size_t n)
 {
 	struct err err = ERR_INIT;
-	int rc;
+	int rc = tell_catalog(lz, batch, n, &err);
 
-	commit_files(lz, batch, n);
-	rc = tell_catalog(lz, batch, n, &err);
 	for (size_t i = 0; i < n; i++) {
-		struct flight *f = batch[i];
+		struct flight *f = batch[i]->f;
 
-		f->commit_rc = f->item.rc < 0 ? f->item.rc : rc;
-		f->commit_err = f->item.rc < 0 ? f->item.err : err;
-		f->told = true;
+		if (batch[i]->is_note) {
+			f->note_rc = rc;
+			f->note_err = err;
+			loop_post(lz->loop, &f->noted);
+			continue;
+		}
+		f->commit_rc = rc;
+		f->commit_err = err;
+		if (rc == 0)
+			f->told = true;
+		else
+			flight_untell(f);
 		loop_post(lz->loop, &f->committed);
 	}
 }
 
-static void *committer_main(void *arg)
-{
-	struct lazy *lz = arg;
-	struct committer *c = &lz->committer;
-	struct flight *batch[BATCH_MAX];
+/* ---- stages ---- */
 
-	pthread_mutex_lock(&c->lock);
+static void *stage_main(void *arg)
+{
+	struct stage *st = arg;
+	struct stage_item *batch[BATCH_MAX];
+
+	pthread_mutex_lock(&st->lock);
 	for (;;) {
 		size_t n = 0;
 
-		while (c->head == NULL && !c->stop)
-			pthread_cond_wait(&c->more, &c->lock);
-		if (c->head == NULL)
+		while (st->head == NULL && !st->stop)
+			pthread_cond_wait(&st->more, &st->lock);
+		if (st->head == NULL)
 			break;
-		while (c->head != NULL && n < BATCH_MAX) {
-			batch[n++] = c->head;
-			c->head = c->head->next_commit;
+		while (st->head != NULL && n < BATCH_MAX) {
+			batch[n++] = st->head;
+			st->head = st->head->next;
 		}
-		if (c->head == NULL)
-			c->tail = &c->head;
-		pthread_mutex_unlock(&c->lock);
-		commit_batch(lz, batch, n);
-		pthread_mutex_lock(&c->lock);
+		if (st->head == NULL)
+			st->tail = &st->head;
+		pthread_mutex_unlock(&st->lock);
+		st->run(st->lz, batch, n);
+		pthread_mutex_lock(&st->lock);
 	}
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&st->lock);
 	return NULL;
+}
+
+static int stage_start(struct lazy *lz, struct stage *st,
+	void (*run)(struct lazy *lz, struct stage_item **batch, size_t n), struct err *err)
+{
+	int rc;
+
+	st->lz = lz;
+	st->run = run;
+	st->tail = &st->head;
+	(void)pthread_mutex_init(&st->lock, NULL);
+	(void)pthread_cond_init(&st->more, NULL);
+	rc = pthread_create(&st->thread, NULL, stage_main, st);
+	if (rc != 0)
+		return err_sys(err, rc, "thread for saving");
+	st->started = true;
+	return 0;
+}
+
+static void stage_stop(struct stage *st)
+{
+	if (!st->started)
+		return;
+	pthread_mutex_lock(&st->lock);
+	st->stop = true;
+	pthread_cond_signal(&st->more);
+	pthread_mutex_unlock(&st->lock);
+	(void)pthread_join(st->thread, NULL);
+	(void)pthread_cond_destroy(&st->more);
+	(void)pthread_mutex_destroy(&st->lock);
+	st->started = false;
 }
 
 int committer_start(struct lazy *lz, struct err *err)
 {
-	struct committer *c = &lz->committer;
-	int rc;
+	int rc = stage_start(lz, &lz->rows, save_rows, err);
 
-	c->tail = &c->head;
-	(void)pthread_mutex_init(&c->lock, NULL);
-	(void)pthread_cond_init(&c->more, NULL);
-	rc = pthread_create(&c->thread, NULL, committer_main, lz);
-	if (rc != 0)
-		return err_sys(err, rc, "thread for saving");
-	c->started = true;
-	return 0;
+	return rc < 0 ? rc : stage_start(lz, &lz->files, save_files, err);
 }
 
 void committer_stop(struct lazy *lz)
 {
-	struct committer *c = &lz->committer;
-
-	if (!c->started)
-		return;
-	pthread_mutex_lock(&c->lock);
-	c->stop = true;
-	pthread_cond_signal(&c->more);
-	pthread_mutex_unlock(&c->lock);
-	(void)pthread_join(c->thread, NULL);
-	(void)pthread_cond_destroy(&c->more);
-	(void)pthread_mutex_destroy(&c->lock);
-	c->started = false;
+	stage_stop(&lz->files);
+	stage_stop(&lz->rows);
 }
 
-/* The queue is bounded by the number of flights. */
 void committer_add(struct flight *f)
 {
-	struct committer *c = &f->lz->committer;
-
 	f->item = (struct store_item){.st = TAKE(f->st), .size = f->watermark};
 	memcpy(f->item.sha256, f->actual.d[DIGEST_SHA256], sizeof(f->item.sha256));
-	f->next_commit = NULL;
 	flight_hold(f); /* given back by drive_committed */
-	pthread_mutex_lock(&c->lock);
-	*c->tail = f;
-	c->tail = &f->next_commit;
-	pthread_cond_signal(&c->more);
-	pthread_mutex_unlock(&c->lock);
+	f->save_item = (struct stage_item){.f = f};
+	stage_add(&f->lz->files, &f->save_item);
+}
+
+bool committer_note(struct flight *f)
+{
+	if (f->noting)
+		return false;
+	f->noting = true;
+	f->note_source = f->sources[f->source_at].remote_artifact_id;
+	flight_hold(f); /* given back by drive_noted */
+	f->note_item = (struct stage_item){.f = f, .is_note = true};
+	stage_add(&f->lz->rows, &f->note_item);
+	return true;
 }

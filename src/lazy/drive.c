@@ -3,6 +3,7 @@
 #include "lazy/flight_priv.h"
 
 #include "base/clock.h"
+#include "base/fsutil.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
@@ -77,7 +78,7 @@ static void end_in_failure(struct flight *f, const struct err *err, int64_t retr
 
 static void fail(struct flight *f, const struct err *err, int64_t retry_after_s)
 {
-	log_warn("lazy", "flight %" PRIu64 " failed: %s: %s", f->id, f->key, err->msg);
+	log_warn("lazy", "flight %" PRIu64 " failed: %s: %s: %s", f->id, f->key, err_text(err->code), err->msg);
 	metric_inc(M_flights_failed);
 	end_in_failure(f, err, retry_after_s);
 }
@@ -273,7 +274,9 @@ static int on_head(void *arg, const struct fetch_head *h)
 			rc = starts_over(f);
 		break;
 	case 206:
-		if (h->range_start != f->watermark)
+		if (f->etag[0] != '\0' && h->etag.n > 0 && !slice_eq(slice_str(f->etag), h->etag))
+			rc = err_set(&f->last, -ERR_UPSTREAM, "is another file now than before the break");
+		else if (h->range_start != f->watermark)
 			rc = err_set(&f->last, -ERR_UPSTREAM, "answered another range than was asked");
 		break;
 	case 404:
@@ -296,6 +299,25 @@ static int on_head(void *arg, const struct fetch_head *h)
 	return check_size(f, h);
 }
 
+/* Skips what was received before, if it is the same: else upstream has another file now, and clients must not get a mixture. */
+static int skip_same(struct flight *f, const char *p, size_t n)
+{
+	char have[16384];
+
+	while (n > 0) {
+		size_t part = MIN(n, sizeof(have));
+
+		if (fs_pread_all(f->fd, have, part, f->watermark - f->skip, &f->last) < 0)
+			return ours(f, f->last.code);
+		if (memcmp(have, p, part) != 0)
+			return err_set(&f->last, -ERR_UPSTREAM, "has other bytes now than before the break");
+		f->skip -= (int64_t)part;
+		p += part;
+		n -= part;
+	}
+	return 0;
+}
+
 static int on_data(void *arg, const char *p, size_t n)
 {
 	struct flight *f = arg;
@@ -305,11 +327,11 @@ static int on_data(void *arg, const char *p, size_t n)
 	if (f->skip > 0) {
 		size_t drop = (size_t)MIN(f->skip, (int64_t)n);
 
-		f->skip -= (int64_t)drop;
+		rc = skip_same(f, p, drop);
 		p += drop;
 		n -= drop;
-		if (n == 0)
-			return 0;
+		if (rc < 0 || n == 0)
+			return rc;
 	}
 	if (size >= 0 && (int64_t)n > size - f->watermark)
 		return err_set(&f->last, -ERR_SIZE, "sent more than the expected %" PRId64 " bytes", size);
@@ -347,13 +369,38 @@ static void next_source(struct flight *f)
 	try_source(f);
 }
 
-static void noted(struct pool_job *j)
+/* The catalog does not answer: the next source need not wait for it. */
+static void on_note_timer(struct loop_timer *t)
 {
-	struct flight *f = container_of(j, struct flight, load);
+	next_source(container_of(t, struct flight, timer));
+}
 
-	if (state_of(f) != FLIGHT_FAILED)
+void drive_noted(struct loop_post *p)
+{
+	struct flight *f = container_of(p, struct flight, noted);
+	bool waits = state_of(f) == FLIGHT_WAITING && f->timer.slot != 0 && f->timer.fn == on_note_timer;
+
+	f->noting = false;
+	if (f->note_rc < 0)
+		log_warn("lazy", "flight %" PRIu64 ": the catalog did not learn that a source failed, ignoring: %s",
+			f->id, f->note_err.msg);
+	if (waits) {
+		loop_timer_cancel(f->lz->loop, &f->timer);
 		next_source(f);
+	}
 	flight_release(&f);
+}
+
+/* Tells the catalog before the next source is tried, so that whoever has the answer finds the mark. False: not now. */
+static bool note_and_wait(struct flight *f)
+{
+	if (f->noting)
+		return false;
+	f->timer.fn = on_note_timer;
+	if (loop_timer_set(f->lz->loop, &f->timer, ROWS_WAIT_MS * NS_PER_MS) < 0)
+		return false;
+	flight_set_state(f, FLIGHT_WAITING);
+	return committer_note(f);
 }
 
 static void on_timer(struct loop_timer *t)
@@ -367,7 +414,8 @@ static bool resume(struct flight *f)
 	const struct source_row *s = &f->sources[f->source_at];
 	int64_t wait_ms;
 
-	if (f->watermark == 0)
+	/* Before its head fetch has retried already. */
+	if (f->watermark == 0 && f->last.code != -ERR_TRUNCATED)
 		return false;
 	if (f->watermark - f->resumed_at >= RESUME_PROGRESS)
 		f->attempts = 0;
@@ -378,7 +426,8 @@ static bool resume(struct flight *f)
 	metric_inc(M_flight_resumes);
 	/* The first time at once: a dropped connection is the usual cause, and clients are waiting. */
 	wait_ms = f->attempts == 1 ? 0 : fetch_backoff_ms(f->attempts - 1);
-	log_info("lazy", "flight %" PRIu64 " continues at %" PRId64 " after: %s", f->id, f->watermark, f->last.msg);
+	log_info("lazy", "flight %" PRIu64 " continues at %" PRId64 " after: %s: %s", f->id, f->watermark,
+		err_text(f->last.code), f->last.msg);
 	flight_set_state(f, FLIGHT_WAITING);
 	f->timer.fn = on_timer;
 	if (loop_timer_set(f->lz->loop, &f->timer, wait_ms * NS_PER_MS) < 0)
@@ -398,13 +447,12 @@ static void source_failed(struct flight *f)
 	if ((f->last.code == -ERR_TRUNCATED || f->last.code == -ERR_TIMEOUT || f->last.code == -ERR_CONNECT) &&
 		resume(f))
 		return;
-	log_warn("lazy", "flight %" PRIu64 ": source fails: %s", f->id, f->last.msg);
-	f->missing = f->last.code == -ERR_GONE;
-	/* Without room to tell the catalog, the source is asked again by the next request. */
-	if ((f->missing || f->last.code == -ERR_DIGEST || f->last.code == -ERR_SIZE) && source_note(f, noted) == 0) {
-		flight_set_state(f, FLIGHT_WAITING);
+	log_warn("lazy", "flight %" PRIu64 ": source fails: %s: %s", f->id, err_text(f->last.code), f->last.msg);
+	if (!f->noting)
+		f->missing = f->last.code == -ERR_GONE;
+	/* When the catalog is not told, the source is asked again by the next request. */
+	if ((f->last.code == -ERR_GONE || f->last.code == -ERR_DIGEST || f->last.code == -ERR_SIZE) && note_and_wait(f))
 		return;
-	}
 	next_source(f);
 }
 
@@ -493,9 +541,22 @@ static void try_source(struct flight *f)
 
 /* ---- beginning and end ---- */
 
+/* Files are durable, but the catalog is not told yet: readers get the end all the same. A file that is not durable yet is waited for. */
+static void on_save_timer(struct loop_timer *t)
+{
+	struct flight *f = container_of(t, struct flight, timer);
+
+	if (atomic_load_explicit(&f->stored, memory_order_acquire))
+		finish(f);
+	else
+		(void)loop_timer_set(f->lz->loop, t, ROWS_WAIT_MS * NS_PER_MS); /* without: drive_committed ends it */
+}
+
 static void save(struct flight *f)
 {
 	flight_set_state(f, FLIGHT_COMMITTING);
+	f->timer.fn = on_save_timer;
+	(void)loop_timer_set(f->lz->loop, &f->timer, ROWS_WAIT_MS * NS_PER_MS); /* likewise */
 	committer_add(f);
 }
 
@@ -578,18 +639,27 @@ void drive_verified(struct flight *f, int rc, const struct err *err)
 	}
 }
 
+/* Told in vain, but the file is there: again, as long as that can help. */
+static bool tell_again(struct flight *f)
+{
+	return f->commit_rc < 0 && atomic_load_explicit(&f->stored, memory_order_relaxed) && !f->lz->stopping &&
+	       ++f->tells < TELLS_MAX;
+}
+
 void drive_committed(struct loop_post *p)
 {
 	struct flight *f = container_of(p, struct flight, committed);
+	bool over = state_of(f) == FLIGHT_DONE; /* readers could not wait */
 
-	/* The bytes are right whether they could be kept or not: the clients get them. */
-	if (f->commit_rc < 0)
-		log_error(
-			"lazy", "flight %" PRIu64 ": served, but not saved: %s: %s", f->id, f->key, f->commit_err.msg);
+	if (f->commit_rc < 0) /* the bytes are right whether they could be kept or not: the clients get them */
+		log_error("lazy", "flight %" PRIu64 ": served, but not %s: %s: %s", f->id,
+			atomic_load(&f->stored) ? "recorded" : "saved", f->key, f->commit_err.msg);
 	/* Some joined for another content artifact after the catalog was told. */
-	if (f->commit_rc == 0 && !flight_all_told(f))
+	if ((f->commit_rc == 0 && !flight_all_told(f)) || (over && tell_again(f))) {
 		committer_add(f);
-	else
+	} else if (!over) {
+		loop_timer_cancel(f->lz->loop, &f->timer);
 		finish(f);
+	}
 	flight_release(&f);
 }

@@ -117,6 +117,13 @@ bool flight_next_other(struct flight *f, int64_t *content_artifact_id)
 	return any;
 }
 
+void flight_untell(struct flight *f)
+{
+	pthread_mutex_lock(&f->lz->table.lock);
+	f->others_told = 0;
+	pthread_mutex_unlock(&f->lz->table.lock);
+}
+
 bool flight_all_told(struct flight *f)
 {
 	bool all;
@@ -150,6 +157,7 @@ static struct flight *flight_new(struct lazy *lz, const struct flight_want *want
 	f->start.fn = drive_start;
 	f->abandoned.fn = drive_abandoned;
 	f->committed.fn = drive_committed;
+	f->noted.fn = drive_noted;
 	return f;
 }
 
@@ -338,7 +346,9 @@ static int sleep_unless(
 
 	pthread_mutex_lock(&f->lock);
 	rc = there(f, off);
-	if (rc == 0) {
+	if (rc == 0 && w->on == f) { /* asked again before it was woken */
+		w->off = off;
+	} else if (rc == 0) {
 		BUG(w->on != NULL);
 		w->on = f;
 		w->off = off;

@@ -20,6 +20,17 @@
 /* Resumes that bring less than this count against max_retries; a flight may be resumed this often in all. */
 #define RESUME_PROGRESS (64 * 1024)
 #define RESUMES_MAX 1000
+/* How long readers of a saved artifact, or of a failed source, wait for the catalog: usually it takes milliseconds, a locked one half a minute. */
+#define ROWS_WAIT_MS 1000
+/* A catalog that fails at once is told this often; later the next request for the artifact does it. */
+#define TELLS_MAX 20
+
+/* A flight's place in a queue of commit.c: it may wait to be saved while a note about an earlier source still waits. */
+struct stage_item {
+	struct stage_item *next;
+	struct flight *f;
+	bool is_note;
+};
 
 enum flight_state {
 	FLIGHT_LOADING,
@@ -85,7 +96,14 @@ struct flight {
 	struct pool_job load; /* and then: notes */
 	int load_rc;
 	struct err load_err;
-	bool missing; /* the note: the source lacks it; else: it sent wrong bytes */
+
+	/* commit.c, the note about a source: the loop's, but while noting */
+	bool noting;         /* on its way to the catalog */
+	bool missing;        /* the source lacks it; else: it sent wrong bytes */
+	int64_t note_source; /* remote artifact */
+	struct loop_post noted;
+	int note_rc;
+	struct err note_err;
 
 	/* verify.c */
 	struct hasher *hasher;
@@ -97,10 +115,12 @@ struct flight {
 	struct digests actual;
 
 	/* commit.c */
-	struct flight *next_commit;
+	struct stage_item save_item, note_item;
 	struct loop_post committed;
 	struct store_item item; /* st is NULL: the store has it, only the catalog is told */
 	bool told;              /* the catalog knows about want.content_artifact_id */
+	_Atomic bool stored;    /* the file is durable */
+	int tells;              /* how often the catalog was told in vain */
 	int commit_rc;
 	struct err commit_err;
 };
@@ -112,11 +132,14 @@ struct flight_table {
 	int64_t count;
 };
 
-struct committer {
+/* A thread and what waits for it: commit.c. */
+struct stage {
+	struct lazy *lz;
+	void (*run)(struct lazy *lz, struct stage_item **batch, size_t n);
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct flight *head, **tail;
+	struct stage_item *head, **tail;
 	bool stop, started;
 };
 
@@ -130,7 +153,7 @@ struct lazy {
 	bool thread_started;
 	struct fetch_ctx *fetch;
 	struct flight_table table;
-	struct committer committer;
+	struct stage files, rows;
 	_Atomic uint64_t next_id;
 	_Atomic int64_t work;    /* holders of flights that still do something (flight_hold) */
 	_Atomic bool closed;     /* no more flights */
@@ -151,6 +174,8 @@ bool flight_has_readers(struct flight *f);
 bool flight_claim(struct flight *f);
 /* The next content artifact that is to be told of; false: none is left. */
 bool flight_next_other(struct flight *f, int64_t *content_artifact_id);
+/* The transaction failed: all of them are to be told again. */
+void flight_untell(struct flight *f);
 /* Out of the table, unless somebody with another content artifact has joined meanwhile. */
 bool flight_all_told(struct flight *f);
 void flight_free_headers(struct flight *f);
@@ -162,14 +187,13 @@ int source_next(struct flight *f);
 void source_remote(const struct flight *f, const struct source_row *s, struct fetch_remote *out);
 /* Puts "remote 'name': url" in front of what happened there, without what is secret in a URL. */
 void source_describe(const struct source_row *s, bool with_url, struct err *err);
-/* Tells the catalog that the current source failed or lacks it (f->missing), then calls done on the loop. Holds the flight until then. */
-int source_note(struct flight *f, void (*done)(struct pool_job *j));
 
 /* drive.c: the fetch loop's side */
 void drive_start(struct loop_post *p);
 void drive_abandoned(struct loop_post *p);
 void drive_verified(struct flight *f, int rc, const struct err *err);
 void drive_committed(struct loop_post *p);
+void drive_noted(struct loop_post *p);
 void drive_cancel(struct flight *f);
 /* Keeps what the answer is made of when sources fail in different ways. */
 void drive_remember(struct flight *f, const struct err *err);
@@ -185,5 +209,7 @@ void verify_end(struct flight *f);                           /* calls drive_veri
 int committer_start(struct lazy *lz, struct err *err);
 void committer_stop(struct lazy *lz);
 void committer_add(struct flight *f); /* then drive_committed on the loop */
+/* Tells the catalog that the current source failed or lacks it (f->missing), then drive_noted on the loop. False: the last note is not through yet. */
+bool committer_note(struct flight *f);
 
 #endif

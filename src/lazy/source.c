@@ -180,39 +180,3 @@ void source_remote(const struct flight *f, const struct source_row *s, struct fe
 		.concurrency = (int)r->download_concurrency,
 		.rate_limit = (int)r->rate_limit};
 }
-
-/* Pool. */
-static void note_job(struct pool_job *j)
-{
-	struct flight *f = container_of(j, struct flight, load);
-	const struct source_row *s = &f->sources[f->source_at];
-	struct err err = ERR_INIT;
-	struct txn *t = NULL;
-	int rc = catalog_write(f->lz->catalog, &t, &err);
-
-	if (rc == 0 && f->missing)
-		rc = catalog_source_missing(t, s->remote_artifact_id, clock_wall_us(), &err);
-	else if (rc == 0)
-		rc = catalog_source_failed(t, s->remote_artifact_id, clock_wall_us(), &err);
-	if (rc == 0)
-		rc = txn_commit(&t, &err);
-	txn_end(&t);
-	if (rc < 0)
-		log_warn("lazy", "flight %" PRIu64 ": the catalog did not learn that a source failed, ignoring: %s",
-			f->id, err.msg);
-}
-
-int source_note(struct flight *f, void (*done)(struct pool_job *j))
-{
-	int rc;
-
-	f->load = (struct pool_job){.fn = note_job, .done = done, .loop = f->lz->loop};
-	flight_hold(f);
-	rc = pool_submit(f->lz->pool, &f->load);
-	if (rc < 0) {
-		struct flight *extra = f;
-
-		flight_release(&extra);
-	}
-	return rc;
-}

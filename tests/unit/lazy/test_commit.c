@@ -44,6 +44,32 @@ static void test_many_are_saved_together(void **state)
 		unit_free(&u[i]);
 }
 
+/* A catalog that somebody else holds delays the record, not the readers; and what was saved meanwhile is recorded afterwards. */
+static void test_a_locked_catalog_keeps_nobody_waiting(void **state)
+{
+	struct txn *writer = NULL;
+	struct reader r;
+	struct unit u;
+	struct lab l;
+
+	lab_open(&l, 2, 100);
+	unit_new(&u, &l, "a", MIB, 1, POLICY_ON_DEMAND);
+	lab_start(&l);
+	assert_int_equal(catalog_write(l.stock.catalog, &writer, NULL), 0);
+	ORIGIN_PUT(l.origin, "/a", {.body = u.body, .size = MIB});
+	reader_init(&r, &l, 0, &u.want);
+	reader_start(&r);
+	assert_int_equal(reader_wait(&r), 0);
+	assert_right(&r, u.body, u.size);
+	assert_true(stock_has(&l.stock, &u.digests));
+	assert_false(stock_is_saved(&l.stock, u.ca));
+	txn_end(&writer);
+	WAIT_FOR(stock_is_saved(&l.stock, u.ca));
+	reader_fini(&r);
+	lab_close(&l);
+	unit_free(&u);
+}
+
 /* Two flights of the same bytes, one of them for its repository alone. */
 static void test_the_same_artifact_twice_at_once(void **state)
 {
@@ -219,6 +245,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_many_are_saved_together),
+		T(test_a_locked_catalog_keeps_nobody_waiting),
 		T(test_the_same_artifact_twice_at_once),
 		T(test_what_cannot_be_saved_is_served),
 #ifdef SLUICE_FAULTS
