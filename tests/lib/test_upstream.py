@@ -26,7 +26,7 @@ def test_serves_files_and_a_manifest(up):
     assert lines == [f"a,{hashlib.sha256(b'hello').hexdigest()},5", f"d/b,{up.sha256('/r/d/b')},{300 * KiB}"]
     assert hashlib.sha256(requests.get(up.url("/r/d/b")).content).hexdigest() == up.sha256("/r/d/b")
     assert requests.get(up.url("/r/none")).status_code == 404
-    assert up.hits("/r/d/b") == 1 and up.bytes_sent("/r/d/b") == 300 * KiB
+    assert up.hits("/r/d/b") == 1 and up.settle().bytes_sent("/r/d/b") == 300 * KiB
 
 
 def test_generated_data_is_the_same_from_any_offset():
@@ -81,7 +81,7 @@ def test_drops_after_n_bytes_once(up, how, error):
     assert len(got.split(b"\r\n\r\n", 1)[1]) == 1000
     assert failed is None if error is None else isinstance(failed, error)
     assert len(requests.get(up.url("/a")).content) == 100 * KiB
-    assert [r.end for r in up.requests("/a")] == ["dropped", "done"]
+    assert [r.end for r in up.settle().requests("/a")] == ["dropped", "done"]
     assert up.bytes_sent("/a") == 1000 + 100 * KiB
 
 

@@ -232,6 +232,11 @@ class Upstream:
     def bytes_sent(self, path=None):
         return sum(r.sent for r in self.requests(path))
 
+    def settle(self, path=None, timeout=10.0):
+        """Waits until every request is over: a client may have all bytes before the upstream has counted them."""
+        wait_for(f"the end of the upstream's requests for {path}", lambda: all(r.finished for r in self.requests(path, None)), timeout)
+        return self
+
     def forget(self):
         with self._lock:
             self.log.clear()
