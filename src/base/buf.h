@@ -11,14 +11,14 @@ struct buf {
 	char *p; /* p[n] is NUL once anything was added */
 	size_t n;
 	size_t cap;
-	size_t max;  /* bytes; 0 means 1 GiB */
-	int failed;  /* first error of an append (-ERR_NOMEM, -ERR_LIMIT); later appends do nothing */
+	size_t max; /* bytes; 0 means 1 GiB */
+	int failed; /* first error of an append (-ERR_NOMEM, -ERR_LIMIT); later appends do nothing */
 };
 
-#define BUF_INIT(max_bytes) ((struct buf){ .max = (max_bytes) })
+#define BUF_INIT(max_bytes) ((struct buf){.max = (max_bytes)})
 
 void buf_fini(struct buf *b);
-void buf_reset(struct buf *b); /* empties it, keeps the memory */
+void buf_reset(struct buf *b);               /* empties it, keeps the memory */
 int buf_reserve(struct buf *b, size_t more); /* room for `more` and the NUL; failing does not set `failed` */
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_adds(struct buf *b, const char *z);
@@ -30,7 +30,7 @@ static inline int buf_add_slice(struct buf *b, struct slice s)
 }
 static inline struct slice buf_slice(const struct buf *b)
 {
-	return (struct slice){ b->p, b->n };
+	return (struct slice){b->p, b->n};
 }
 /* & < > " ' as HTML and XML want them. */
 int buf_add_html(struct buf *b, struct slice s);

@@ -12,27 +12,27 @@
 _Noreturn void bug_at(const char *file, int line, const char *cond);
 bool check_failed(const char *file, int line, const char *cond, _Bool *once);
 
-#define BUG(cond)                                         \
-	do {                                              \
-		if (__builtin_expect(!!(cond), 0))        \
+#define BUG(cond)                                          \
+	do {                                               \
+		if (__builtin_expect(!!(cond), 0))         \
 			bug_at(__FILE__, __LINE__, #cond); \
 	} while (0)
 
 /* True when cond holds. */
-#define CHECK(cond)                                                                         \
-	({                                                                                  \
-		static _Bool once_;                                                         \
+#define CHECK(cond)                                                                               \
+	({                                                                                        \
+		static _Bool once_;                                                               \
 		__builtin_expect(!!(cond), 1) || check_failed(__FILE__, __LINE__, #cond, &once_); \
 	})
 
 #define MAGIC_CHECK(ptr, m) BUG((ptr)->magic != (m))
 
 /* Takes the value out of a holder and leaves NULL there. */
-#define TAKE(holder)                               \
-	({                                         \
+#define TAKE(holder)                                  \
+	({                                            \
 		__typeof__(holder) taken_ = (holder); \
-		(holder) = NULL;                   \
-		taken_;                            \
+		(holder) = NULL;                      \
+		taken_;                               \
 	})
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /* Weakest first: DIGEST_STRONGEST of a set is its highest bit. */
-#define DIGEST_ALGS(X)   \
-	X(MD5, md5, 16)      \
-	X(SHA1, sha1, 20)    \
+#define DIGEST_ALGS(X)        \
+	X(MD5, md5, 16)       \
+	X(SHA1, sha1, 20)     \
 	X(SHA224, sha224, 28) \
 	X(SHA256, sha256, 32) \
 	X(SHA384, sha384, 48) \
@@ -21,7 +21,7 @@ enum digest_alg {
 #define X(NAME, name, len) DIGEST_##NAME,
 	DIGEST_ALGS(X)
 #undef X
-	DIGEST_COUNT
+		DIGEST_COUNT
 };
 
 #define DIGEST_MAX 64
@@ -33,8 +33,8 @@ struct digests {
 	uint8_t d[DIGEST_COUNT][DIGEST_MAX];
 };
 
-int digest_len(enum digest_alg alg);          /* bytes */
-const char *digest_name(enum digest_alg alg); /* "sha256" */
+int digest_len(enum digest_alg alg);                           /* bytes */
+const char *digest_name(enum digest_alg alg);                  /* "sha256" */
 int digest_alg_parse(struct slice name, enum digest_alg *out); /* -ERR_INVAL */
 /* hex → bytes; exactly 2*digest_len digits, either case. -ERR_INVAL. Sets the bit. */
 int digests_set_hex(struct digests *ds, enum digest_alg alg, struct slice hex);
@@ -49,7 +49,7 @@ struct hasher;
 int hasher_new(unsigned algs, struct hasher **out);
 void hasher_free(struct hasher **ph);
 void hasher_add(struct hasher *h, const void *p, size_t n);
-int64_t hasher_bytes(const struct hasher *h); /* added so far */
+int64_t hasher_bytes(const struct hasher *h);           /* added so far */
 void hasher_end(struct hasher *h, struct digests *out); /* once */
 
 /* Lower-case hex of any bytes; out has 2*n+1. And back: -ERR_INVAL unless exactly 2*n hex digits. */

@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 
+/* clang-format off */
 #define ERR_CODES(X)                                                        \
 	X(NOMEM, "out of memory")                                           \
 	X(IO, "input/output error")                                         \
@@ -33,13 +34,14 @@
 	X(SIZE, "wrong size")                                               \
 	X(UNSUPPORTED, "not supported")                                     \
 	X(INTERNAL, "internal error")
+/* clang-format on */
 
 enum err_code {
 	ERR_NONE_ = 0, /* codes start at 1; functions return -ERR_x */
 #define X(name, text) ERR_##name,
 	ERR_CODES(X)
 #undef X
-	ERR_COUNT_
+		ERR_COUNT_
 };
 
 struct err {
@@ -48,7 +50,7 @@ struct err {
 	char msg[896]; /* for people; always NUL-terminated */
 };
 
-#define ERR_INIT ((struct err){ .code = 0 })
+#define ERR_INIT ((struct err){.code = 0})
 
 /* Fills *e (if not NULL) and returns `code` (which is negative). */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

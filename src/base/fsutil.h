@@ -17,6 +17,6 @@ int fs_replace_file(const char *path, const void *p, size_t n, mode_t mode, stru
 int fs_mkdirs(const char *path, mode_t mode, struct err *err); /* as mkdir -p */
 int fs_sync_dir(const char *path, struct err *err);
 int fs_remove_tree(const char *path, struct err *err); /* never follows symbolic links; 0 if it is not there */
-void fs_close(int *fd); /* closes if >= 0 and sets -1; EINTR-safe */
+void fs_close(int *fd);                                /* closes if >= 0 and sets -1; EINTR-safe */
 
 #endif

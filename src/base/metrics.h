@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+/* clang-format off */
 #define METRICS(X)                                                                                  \
 	X(http_connections_accepted, counter, "connections accepted")                               \
 	X(http_connections_open, gauge, "connections open now")                                     \
@@ -47,12 +48,13 @@
 	X(log_warnings, counter, "log lines of level warning")                                      \
 	X(log_errors, counter, "log lines of level error")                                          \
 	X(log_dropped, counter, "lines of the access log that nobody took")
+/* clang-format on */
 
 enum metric {
 #define X(name, kind, help) M_##name,
 	METRICS(X)
 #undef X
-	M_COUNT_
+		M_COUNT_
 };
 
 void metric_add(enum metric m, int64_t n);

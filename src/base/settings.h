@@ -13,6 +13,7 @@
 
 /* Types: STR text; LIST comma separated, kept as text; INT, with range; BYTES with suffix k M G T (powers of 1024);
  * MSEC: duration, suffix ms s m h d, plain numbers are seconds, stored in ms; BOOL true/false/yes/no/on/off/1/0. */
+/* clang-format off */
 #define SETTINGS(X)                                                                                                     \
 	X(server, data, STR, "", 0, 0, "directory of everything that sluice keeps: database, artifacts, keys")          \
 	X(server, listen, LIST, "127.0.0.1:8080", 0, 0, "addresses (ADDR:PORT, [v6]:PORT) that serve API, content and dashboard; port 0 takes a free one") \
@@ -58,6 +59,7 @@
 	X(tasks, worker_ttl, MSEC, "30s", 1000, 3600000, "age of the last heartbeat at which a worker is taken for dead") \
 	X(log, level, STR, "info", 0, 0, "debug, info, warning or error")                                                \
 	X(log, access, BOOL, "true", 0, 0, "one line for each request served")
+/* clang-format on */
 
 #define SETTING_T_STR char *
 #define SETTING_T_LIST char *
@@ -71,7 +73,8 @@ struct settings {
 #define X(section, key, type, dflt, lo, hi, help) SETTING_T_##type section##_##key;
 	SETTINGS(X)
 #undef X
-	const char *origin[64]; /* of each row, for `sluice config`: "default", "environment", "command line", "FILE:LINE" */
+	const char *origin
+		[64]; /* of each row, for `sluice config`: "default", "environment", "command line", "FILE:LINE" */
 	char *origin_mem[64];
 };
 
@@ -83,7 +86,8 @@ int settings_read_file(struct settings *s, const char *path, struct err *err);
 int settings_read_text(struct settings *s, const char *name, struct slice text, struct err *err);
 /* SLUICE_SECTION_KEY, upper case. An unknown SLUICE_ name is not an error (others use the prefix). */
 int settings_read_env(struct settings *s, char **environ_, struct err *err);
-int settings_set(struct settings *s, const char *section, const char *key, struct slice value, const char *origin, struct err *err);
+int settings_set(struct settings *s, const char *section, const char *key, struct slice value, const char *origin,
+	struct err *err);
 /* "[section]\n# help\nkey = value  (origin)" of all rows; `shipped`: every row commented out with its default. */
 int settings_print(const struct settings *s, bool shipped, struct buf *out);
 /* Is `item` in the comma-separated `list` (spaces around items ignored)? */

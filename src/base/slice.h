@@ -12,18 +12,18 @@ struct slice {
 	size_t n;
 };
 
-#define SLICE(lit) ((struct slice){ (lit), sizeof(lit) - 1 })
-#define SLICE_NULL ((struct slice){ NULL, 0 })
+#define SLICE(lit) ((struct slice){(lit), sizeof(lit) - 1})
+#define SLICE_NULL ((struct slice){NULL, 0})
 /* For printf: "%.*s", SLICE_ARG(s) */
 #define SLICE_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct slice slice_of(const char *p, size_t n)
 {
-	return (struct slice){ p, n };
+	return (struct slice){p, n};
 }
 static inline struct slice slice_str(const char *z)
 {
-	return (struct slice){ z, z != NULL ? strlen(z) : 0 };
+	return (struct slice){z, z != NULL ? strlen(z) : 0};
 }
 static inline bool slice_eq(struct slice a, struct slice b)
 {

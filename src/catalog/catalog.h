@@ -20,8 +20,8 @@ struct catalog_opts {
 	const char *url;         /* "sqlite:PATH" */
 	int64_t busy_timeout_ms; /* how long a write waits for another process's */
 	int readers;             /* reading connections; threads past that wait for one */
-	struct shm *shm;         /* borrowed; whose generation is bumped by txn_commit after txn_changes_service; may be NULL */
-	int64_t window_ms;       /* how long superseded publications are answered (P10): so long retention spares their versions */
+	struct shm *shm; /* borrowed; whose generation is bumped by txn_commit after txn_changes_service; may be NULL */
+	int64_t window_ms; /* how long superseded publications are answered (P10): so long retention spares their versions */
 };
 
 /* Opens it, and with `migrate` brings the schema up to date (one transaction a migration). -ERR_DB with the reason: a newer

@@ -40,10 +40,10 @@ struct change_unit {
 
 struct change_opts {
 	int64_t repository_id;
-	int64_t remote_id;    /* whose remote artifacts are declared; 0: none */
-	bool mirror;          /* what is not declared is removed */
-	int64_t base_number;  /* version to start from; -1: the latest */
-	bool keep_existing;   /* an addition whose path another unit has is -ERR_EXISTS ("[PLP0023] …") instead of replacing it */
+	int64_t remote_id;   /* whose remote artifacts are declared; 0: none */
+	bool mirror;         /* what is not declared is removed */
+	int64_t base_number; /* version to start from; -1: the latest */
+	bool keep_existing; /* an addition whose path another unit has is -ERR_EXISTS ("[PLP0023] …") instead of replacing it */
 };
 
 int change_begin(struct catalog *c, const struct change_opts *opts, struct change **out, struct err *err);
@@ -64,11 +64,12 @@ struct change_missing {
 	struct digests digests;
 	char *url; /* malloc'ed */
 };
-int change_missing_next(struct change *ch, int64_t after_ca_id, struct change_missing *rows, size_t max, size_t *count, struct err *err);
+int change_missing_next(struct change *ch, int64_t after_ca_id, struct change_missing *rows, size_t max, size_t *count,
+	struct err *err);
 void change_missing_fini(struct change_missing *rows, size_t count);
 
 struct change_result {
-	bool changed;         /* false: nothing differs; no version was made */
+	bool changed; /* false: nothing differs; no version was made */
 	int64_t version_id, number;
 	struct uuid uuid;
 	int64_t added, removed, present;

@@ -52,21 +52,29 @@ struct db_arg {
 	int64_t i;
 	struct slice s;
 };
-#define DB_NULL ((struct db_arg){ .type = DB_ARG_NULL })
-#define DB_I64(v) ((struct db_arg){ .type = DB_ARG_I64, .i = (v) })
-#define DB_TEXT(slice_) ((struct db_arg){ .type = DB_ARG_TEXT, .s = (slice_) })
+#define DB_NULL ((struct db_arg){.type = DB_ARG_NULL})
+#define DB_I64(v) ((struct db_arg){.type = DB_ARG_I64, .i = (v)})
+#define DB_TEXT(slice_) ((struct db_arg){.type = DB_ARG_TEXT, .s = (slice_)})
 #define DB_STR(z) DB_TEXT(slice_str(z))
-#define DB_BLOB(p_, n_) ((struct db_arg){ .type = DB_ARG_BLOB, .s = slice_of((const char *)(p_), (n_)) })
+#define DB_BLOB(p_, n_) ((struct db_arg){.type = DB_ARG_BLOB, .s = slice_of((const char *)(p_), (n_))})
 #define DB_UUID(u) DB_BLOB((u)->b, 16)
-#define DB_ID_OR_NULL(v) ((struct db_arg){ .type = (v) != 0 ? DB_ARG_I64 : DB_ARG_NULL, .i = (v) })
-#define DB_ARGS_(...) (const struct db_arg[]){ { DB_ARG_NULL }, ##__VA_ARGS__ }
-#define DB_ARGC_(...) (sizeof((const struct db_arg[]){ { DB_ARG_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_arg) - 1)
+#define DB_ID_OR_NULL(v) ((struct db_arg){.type = (v) != 0 ? DB_ARG_I64 : DB_ARG_NULL, .i = (v)})
+#define DB_ARGS_(...)                        \
+	(const struct db_arg[])              \
+	{                                    \
+		{DB_ARG_NULL}, ##__VA_ARGS__ \
+	}
+#define DB_ARGC_(...) (sizeof((const struct db_arg[]){{DB_ARG_NULL}, ##__VA_ARGS__}) / sizeof(struct db_arg) - 1)
 #define db_do(db, sql, err, ...) db_do_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), err)
-#define db_rows(db, sql, out, err, ...) db_rows_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), out, err)
-#define db_first(db, sql, out, err, ...) db_first_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), out, err)
+#define db_rows(db, sql, out, err, ...) \
+	db_rows_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), out, err)
+#define db_first(db, sql, out, err, ...) \
+	db_first_args(db, sql, DB_ARGS_(__VA_ARGS__) + 1, DB_ARGC_(__VA_ARGS__), out, err)
 int db_do_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct err *err);
-int db_rows_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct db_stmt **out, struct err *err);
-int db_first_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct db_stmt **out, struct err *err);
+int db_rows_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct db_stmt **out,
+	struct err *err);
+int db_first_args(struct db *db, const char *literal_sql, const struct db_arg *args, size_t count, struct db_stmt **out,
+	struct err *err);
 
 /* Several statements without parameters, as migrations have them; the words in braces of 0001-model.sql are replaced. */
 int db_exec(struct db *db, const char *sql, struct err *err);

@@ -35,8 +35,9 @@ struct remote_row {
 	int64_t updated_us;           /* changes whenever a setting does: key of pooled connections */
 };
 void remote_row_free(struct remote_row **pr);
-int catalog_remote_by_id(struct txn *t, int64_t id, struct remote_row **out, struct err *err);              /* -ERR_NOTFOUND */
-int catalog_remote_by_uuid(struct txn *t, const struct uuid *u, struct remote_row **out, struct err *err); /* -ERR_NOTFOUND */
+int catalog_remote_by_id(struct txn *t, int64_t id, struct remote_row **out, struct err *err); /* -ERR_NOTFOUND */
+int catalog_remote_by_uuid(
+	struct txn *t, const struct uuid *u, struct remote_row **out, struct err *err); /* -ERR_NOTFOUND */
 /* Does it hold anything that another origin must not see: user, password, client key, proxy password, headers? */
 bool remote_has_credentials(const struct remote_row *r);
 

@@ -20,10 +20,12 @@ struct repository_row {
 	char *extra;             /* JSON object */
 };
 void repository_row_free(struct repository_row **pr);
-int catalog_repository_by_uuid(struct txn *t, const struct uuid *u, struct repository_row **out, struct err *err); /* -ERR_NOTFOUND */
+int catalog_repository_by_uuid(
+	struct txn *t, const struct uuid *u, struct repository_row **out, struct err *err); /* -ERR_NOTFOUND */
 int catalog_repository_by_id(struct txn *t, int64_t id, struct repository_row **out, struct err *err);
 /* Inserts a repository with its empty version 0. */
-int catalog_repository_create(struct txn *t, const char *type, const char *name, int64_t *id, struct uuid *uuid, struct err *err);
+int catalog_repository_create(
+	struct txn *t, const char *type, const char *name, int64_t *id, struct uuid *uuid, struct err *err);
 int catalog_repository_set_sync_details(struct txn *t, int64_t id, struct slice json, struct err *err);
 
 struct version_row {
@@ -32,7 +34,8 @@ struct version_row {
 	int64_t created_us, added, removed, present;
 };
 int catalog_version_latest(struct txn *t, int64_t repository_id, struct version_row *out, struct err *err);
-int catalog_version_get(struct txn *t, int64_t repository_id, int64_t number, struct version_row *out, struct err *err); /* -ERR_NOTFOUND */
+int catalog_version_get(struct txn *t, int64_t repository_id, int64_t number, struct version_row *out,
+	struct err *err); /* -ERR_NOTFOUND */
 int catalog_version_by_id(struct txn *t, int64_t id, struct version_row *out, struct err *err);
 /* Squashes it into the next one; -ERR_BUSY when a distribution serves it; -ERR_INVAL "[PLP0011] …" when it is the only one. */
 int catalog_version_delete(struct txn *t, int64_t repository_id, int64_t number, struct err *err);
@@ -46,15 +49,17 @@ struct unit_file {
 	int64_t size;
 	struct slice extra;
 };
-int catalog_version_files_each(struct txn *t, int64_t repository_id, int64_t number, int (*fn)(void *arg, const struct unit_file *f), void *arg,
-	struct err *err);
+int catalog_version_files_each(struct txn *t, int64_t repository_id, int64_t number,
+	int (*fn)(void *arg, const struct unit_file *f), void *arg, struct err *err);
 /* How many content artifacts of the version have no artifact. */
-int catalog_version_missing_count(struct txn *t, int64_t repository_id, int64_t number, int64_t *count, struct err *err);
+int catalog_version_missing_count(
+	struct txn *t, int64_t repository_id, int64_t number, int64_t *count, struct err *err);
 
 /* A publication in the making (complete = 0). Its date is later by a second at least than that of the repository's last one. */
-int catalog_publication_begin(struct txn *t, const char *type, int64_t version_id, bool pass_through, bool checkpoint, struct slice extra, int64_t *id,
-	struct uuid *uuid, struct err *err);
-int catalog_publication_add(struct txn *t, int64_t publication_id, struct slice path, int64_t artifact_id, int64_t content_artifact_id, struct err *err);
+int catalog_publication_begin(struct txn *t, const char *type, int64_t version_id, bool pass_through, bool checkpoint,
+	struct slice extra, int64_t *id, struct uuid *uuid, struct err *err);
+int catalog_publication_add(struct txn *t, int64_t publication_id, struct slice path, int64_t artifact_id,
+	int64_t content_artifact_id, struct err *err);
 /* Completes it; what the distributions served until now goes to their history. Changes service. */
 int catalog_publication_complete(struct txn *t, int64_t publication_id, struct err *err);
 int catalog_publication_delete(struct txn *t, int64_t publication_id, struct err *err);
@@ -67,7 +72,7 @@ int catalog_distribution_supersede(struct txn *t, int64_t distribution_id, struc
 int catalog_distribution_forget(struct txn *t, int64_t distribution_id, struct err *err);
 
 /* Artifacts: does any content artifact or publication use it? Those of none, `older_than_us`, in id order; for orphan clean-up. */
-int catalog_artifact_orphans(struct txn *t, int64_t older_than_us, int64_t after_id, int64_t *ids, uint8_t (*sha256)[32], size_t max, size_t *count,
-	struct err *err);
+int catalog_artifact_orphans(struct txn *t, int64_t older_than_us, int64_t after_id, int64_t *ids,
+	uint8_t (*sha256)[32], size_t max, size_t *count, struct err *err);
 
 #endif

@@ -14,9 +14,9 @@ struct served_set {
 	int64_t publication_id;
 	int64_t repository_id;
 	int64_t version_number;
-	bool pass_through;  /* paths of the version's units count, not only published ones */
-	int64_t date_us;    /* of the publication, or of the version */
-	bool superseded;    /* of the window (P10): answered, but not listed */
+	bool pass_through; /* paths of the version's units count, not only published ones */
+	int64_t date_us;   /* of the publication, or of the version */
+	bool superseded;   /* of the window (P10): answered, but not listed */
 };
 
 struct served_distribution {
@@ -46,12 +46,13 @@ struct served_path {
 	int64_t content_artifact_id; /* 0 for a published artifact without one (it must be in the store) */
 	int64_t repository_id;       /* of the set: which credentials may serve it */
 	bool saved;                  /* the catalog has an artifact for it */
-	struct digests digests;      /* of the artifact if saved, else as declared by the remote artifacts; may be empty */
-	int64_t size;                /* likewise; -1 unknown */
-	int64_t date_us;             /* Last-Modified: when the unit entered the repository, or of the publication */
+	struct digests digests; /* of the artifact if saved, else as declared by the remote artifacts; may be empty */
+	int64_t size;           /* likewise; -1 unknown */
+	int64_t date_us;        /* Last-Modified: when the unit entered the repository, or of the publication */
 };
 /* -ERR_NOTFOUND when no unit has it. One seek each in published_artifact and repository_path, whatever the size. */
-int catalog_path_find(struct txn *t, const struct served_set *set, struct slice path, struct served_path *out, struct err *err);
+int catalog_path_find(
+	struct txn *t, const struct served_set *set, struct slice path, struct served_path *out, struct err *err);
 /* Is `path` (without trailing slash; "" is the root) a directory of the set, i.e. does anything lie below it? 1 or 0 or negative. */
 int catalog_path_is_dir(struct txn *t, const struct served_set *set, struct slice path, struct err *err);
 
@@ -66,7 +67,8 @@ struct listing_entry {
 int catalog_listing(struct txn *t, const struct served_set *set, struct slice dir,
 	int (*fn)(void *arg, const struct listing_entry *e), void *arg, struct err *err);
 /* Every path of the set, for the filter that answers unknown ones from memory. In byte order within each of the two tables. */
-int catalog_paths_each(struct txn *t, const struct served_set *set, int (*fn)(void *arg, struct slice path), void *arg, struct err *err);
+int catalog_paths_each(struct txn *t, const struct served_set *set, int (*fn)(void *arg, struct slice path), void *arg,
+	struct err *err);
 
 /* Where a missing artifact can be had. */
 struct source_row {
@@ -86,8 +88,8 @@ void source_rows_free(struct source_row **rows, size_t count);
 
 /* The artifact is in the store: inserts it unless its sha256 is there, points the content artifact to it (if not 0), and clears
  * failed_at and missing_at of the remote artifact it came from (if not 0). digests must have sha256. */
-int catalog_artifact_saved(struct txn *t, int64_t content_artifact_id, int64_t remote_artifact_id, const struct digests *digests,
-	int64_t size, int64_t *artifact_id, struct err *err);
+int catalog_artifact_saved(struct txn *t, int64_t content_artifact_id, int64_t remote_artifact_id,
+	const struct digests *digests, int64_t size, int64_t *artifact_id, struct err *err);
 int catalog_source_failed(struct txn *t, int64_t remote_artifact_id, int64_t when_us, struct err *err);
 int catalog_source_missing(struct txn *t, int64_t remote_artifact_id, int64_t when_us, struct err *err);
 /* An artifact row by digest: id and size; -ERR_NOTFOUND. */
