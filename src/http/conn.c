@@ -8,6 +8,7 @@
 #include "base/url.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -87,7 +88,7 @@ void conn_new(struct shard *s, int fd, const char *peer)
 	c->reap.fn = conn_reap;
 	c->wake.loop = s->loop;
 	c->wake.post.fn = conn_woken;
-	(void)strcpy(c->peer, peer); /* PEER_MAX, made by the caller in an array of that size */
+	(void)snprintf(c->peer, sizeof(c->peer), "%s", peer);
 	c->next = s->conns;
 	if (s->conns != NULL)
 		s->conns->prev = c;

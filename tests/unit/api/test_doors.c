@@ -135,7 +135,8 @@ static const struct {
 } doors[] = {
 	{"GET", "tasks", 301, ROOT "tasks/"},
 	{"GET", "remotes/file/file?a=%20b", 301, ROOT "remotes/file/file/?a=%20b"},
-	{"GET", "repositories/file/file/a b\xc3\xa9/versions", 301, ROOT "repositories/file/file/a%20b%C3%A9/versions/"},
+	{"GET", "repositories/file/file/a b\xc3\xa9/versions", 301,
+		ROOT "repositories/file/file/a%20b%C3%A9/versions/"},
 	{"HEAD", "status", 301, ROOT "status/"},
 	{"POST", "tasks", 404, NULL},
 	{"GET", "no/such/thing", 404, NULL},

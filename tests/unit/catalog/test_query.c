@@ -21,7 +21,7 @@ static const struct slice samples[] = {
 static void run(const struct view *v, struct query *q, const char *what)
 {
 	struct txn *t = NULL;
-	json_t *rows;
+	json_t *rows = NULL;
 	int64_t n;
 
 	query_page(q, 3, 0); /* ids first */
