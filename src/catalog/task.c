@@ -195,9 +195,10 @@ int catalog_task_finish(
 	int rc;
 
 	BUG(!task_state_is_final(final));
+	/* What it was told to do goes: nobody reads it any more, and a remote's new password may be in it. */
 	rc = db_do(db,
-		"UPDATE task SET state = $1, finished_at = $2, updated = $2, error = $3, result = $4, pid = NULL "
-		"WHERE id = $5 AND state IN ('waiting', 'running', 'canceling')",
+		"UPDATE task SET state = $1, finished_at = $2, updated = $2, error = $3, result = $4, pid = NULL, "
+		"args = '{}' WHERE id = $5 AND state IN ('waiting', 'running', 'canceling')",
 		err, DB_TEXT(state), DB_I64(now), DB_TEXT(error.n > 0 ? error : SLICE_NULL),
 		DB_TEXT(result.n > 0 ? result : SLICE_NULL), DB_I64(id));
 	if (rc < 0)

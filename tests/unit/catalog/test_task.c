@@ -252,6 +252,7 @@ static void test_a_task_says_what_it_is(void **state)
 	assert_int_equal(row->state, TASK_FAILED);
 	assert_string_equal(row->error, "{\"description\":\"x\"}");
 	assert_string_equal(row->result, "[1]");
+	assert_string_equal(row->args, "{}"); /* secrets may have been in them */
 	assert_true(row->finished_us >= row->started_us && row->started_us > 0);
 	task_row_free(&row);
 	assert_int_equal(number("SELECT COUNT(*) FROM task_resource"), 2); /* the record stays */
