@@ -196,9 +196,9 @@ static enum step flight_failed(struct request *rq, struct flight *f, enum step a
 }
 
 /* What the flight saved is found in the store by whoever resolves the path from now on. */
-static void forget_entry_when_done(struct entry *e, const struct flight *f)
+static void forget_entry_if_saved(struct entry *e, const struct flight *f)
 {
-	if (flight_is_done(f))
+	if (flight_was_saved(f))
 		cache_drop(e);
 }
 
@@ -206,7 +206,7 @@ static void flight_left(void *arg, const struct flight *f)
 {
 	struct entry *e = arg;
 
-	forget_entry_when_done(e, f);
+	forget_entry_if_saved(e, f);
 	entry_unref(&e);
 }
 
@@ -272,7 +272,7 @@ static enum step step_prospect(struct request *rq)
 			return STEP_WAIT;
 		}
 	}
-	forget_entry_when_done(rq->entry, rq->flight);
+	forget_entry_if_saved(rq->entry, rq->flight);
 	flight_leave(&rq->flight);
 	rq->size = rq->entry->size;
 	return STEP_respond;

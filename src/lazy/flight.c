@@ -394,6 +394,11 @@ bool flight_is_done(const struct flight *f)
 	return atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_DONE;
 }
 
+bool flight_was_saved(const struct flight *f)
+{
+	return flight_is_done(f) && !f->streamed; /* the driver leaves it alone from then on */
+}
+
 int64_t flight_size(const struct flight *f)
 {
 	return atomic_load_explicit(&f->size, memory_order_acquire);
@@ -638,19 +643,26 @@ static int64_t flights_open(struct lazy *lz)
 	return n;
 }
 
+static bool is_busy(struct lazy *lz)
+{
+	return flights_open(lz) > 0 || atomic_load_explicit(&lz->work, memory_order_acquire) > 0;
+}
+
 void lazy_drain(struct lazy *lz, int64_t wait_ms)
 {
 	const struct timespec tick = {.tv_nsec = 2000000};
 	int64_t until_ns = clock_mono_ns() + wait_ms * NS_PER_MS, left;
 
 	atomic_store(&lz->closed, true);
-	while ((left = flights_open(lz)) > 0 && clock_mono_ns() < until_ns)
+	while (is_busy(lz) && clock_mono_ns() < until_ns)
 		(void)nanosleep(&tick, NULL);
-	if (left > 0) {
+	left = flights_open(lz);
+	if (left > 0)
 		log_warn("lazy", "%" PRId64 " downloads canceled: the server stops", left);
+	/* Also when none is open: what is over may still be at the catalog's door, and must not knock again. */
+	if (is_busy(lz))
 		(void)loop_post_once(lz->loop, &lz->cancel_all);
-	}
-	while (flights_open(lz) > 0 || atomic_load_explicit(&lz->work, memory_order_acquire) > 0)
+	while (is_busy(lz))
 		(void)nanosleep(&tick, NULL);
 }
 

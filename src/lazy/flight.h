@@ -72,6 +72,8 @@ void flight_unwait(struct flight *f, struct wake *w);
 
 /* Complete, verified, and (unless streamed) saved or given up saving? */
 bool flight_is_done(const struct flight *f);
+/* ... and may the store have it now? Not when it is streamed. */
+bool flight_was_saved(const struct flight *f);
 /* Known size; -1. */
 int64_t flight_size(const struct flight *f);
 /* Valid once ready or prospects were negative. retry_after_s: -1 when it makes no difference. */
