@@ -8,8 +8,10 @@
 #include "base/url.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +22,8 @@
 /* A client that has ended its side may still read (it must get its answer), or be gone altogether, which looks the same until something is
  * sent. So it gets this long whenever there is nothing to send. */
 #define HALF_CLOSED_MS 10000
+/* A client that takes less within the send time-out takes nothing. */
+#define SEND_MIN_BYTES 4096
 /* What is read behind kept input at least. */
 #define FILL_MIN 4096
 
@@ -178,6 +182,25 @@ void conn_no_deadline(struct conn *c)
 		c->deadline_ns = INT64_MAX;
 }
 
+int conn_unsent(const struct conn *c)
+{
+	int n = 0;
+
+	return ioctl(c->fd, SIOCOUTQ, &n) == 0 ? n : 0;
+}
+
+/* The socket reports room only when a third of its buffer is free, which may be megabytes: a slow client takes long for that, and is not to be
+ * taken for one that reads nothing. */
+static bool client_took_some(struct conn *c)
+{
+	int queued = conn_unsent(c);
+
+	if (queued > c->unsent - SEND_MIN_BYTES)
+		return false;
+	c->unsent = queued;
+	return true;
+}
+
 static void conn_on_timer(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, timer);
@@ -189,6 +212,10 @@ static void conn_on_timer(struct loop_timer *t)
 		return; /* what is replied is about to be sent, with a deadline of its own */
 	if (now < c->deadline_ns) {
 		(void)loop_timer_set(c->shard->loop, t, c->deadline_ns - now);
+		return;
+	}
+	if (c->on_deadline == CLOSE_SEND_TIMEOUT && c->want_out && client_took_some(c)) {
+		conn_deadline(c, c->shard->server->limits.send_ms, CLOSE_SEND_TIMEOUT);
 		return;
 	}
 	if (!head && !body) {
@@ -396,8 +423,8 @@ static bool crosses(size_t from, size_t to, int64_t limit)
 	return from <= (size_t)limit && to > (size_t)limit;
 }
 
-/* Is another look at the head worth it? When its end or a limit may have come, or for each doubling: else one that comes byte by byte would
- * cost the square of its length. */
+/* Is another look at the head worth it? When its end or a limit may have come (for a line with its CR, and two empty lines before it), or for
+ * each doubling: else one that comes byte by byte would cost the square of its length. */
 static bool head_is_due(struct conn *c, struct slice have)
 {
 	const struct http_limits *l = &c->shard->server->limits;
@@ -405,7 +432,8 @@ static bool head_is_due(struct conn *c, struct slice have)
 
 	c->searched = have.n;
 	return c->tried == 0 || have.n / 2 >= c->tried || memmem(have.p + from, have.n - from, "\n\r\n", 3) != NULL ||
-	       crosses(c->tried, have.n, l->max_line) || crosses(c->tried, have.n, l->max_header_bytes) ||
+	       crosses(c->tried, have.n, l->max_line + 1) || crosses(c->tried, have.n, l->max_line + 5) ||
+	       crosses(c->tried, have.n, l->max_header_bytes) ||
 	       crosses(c->tried, have.n, l->max_line + l->max_header_bytes);
 }
 

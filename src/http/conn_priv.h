@@ -124,6 +124,7 @@ struct conn {
 	size_t searched; /* bytes of it in which its end was looked for */
 	bool readable;   /* the socket may have more input */
 	bool want_out;   /* the socket was full */
+	int unsent;      /* bytes in it then, or when a time-out looked again */
 	bool eof;        /* the client sent FIN */
 	bool keep_alive;
 	bool in_handler; /* a callback of this exchange is on the stack: whoever called it drives the connection on */
@@ -188,6 +189,8 @@ void conn_deadline(struct conn *c, int64_t ms, enum close_reason why);
 /* No deadline of ours: somebody else's turn. A client that has ended its side gets little time then, because only sending tells whether it is
  * still there. */
 void conn_no_deadline(struct conn *c);
+/* Bytes in the socket that the client has not acknowledged. */
+int conn_unsent(const struct conn *c);
 /* Asks for EPOLLIN or EPOLLOUT events, or none. */
 void conn_watch(struct conn *c, uint32_t events);
 /* The exchange ends without the handler: tells it. */

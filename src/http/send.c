@@ -41,6 +41,8 @@ static ssize_t account(struct conn *c, ssize_t n)
 		/* Only progress moves the deadline. */
 		if (!c->want_out && (c->deadline_ns == INT64_MAX || c->on_deadline != CLOSE_SEND_TIMEOUT))
 			conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
+		if (!c->want_out)
+			c->unsent = conn_unsent(c);
 		c->want_out = true;
 		conn_watch(c, EPOLLOUT);
 		return SENT_WAITS;

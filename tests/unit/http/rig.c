@@ -546,6 +546,15 @@ static void handle_refuse(struct http_x *x, const struct http_request *r)
 	http_stream_body(x, &sink);
 }
 
+/* Answers while it reads. */
+static void handle_hurry(struct http_x *x, const struct http_request *r)
+{
+	const struct http_sink sink = {.on_data = refuse_data, .on_end = refuse_end};
+
+	handle_async(x, r);
+	http_stream_body(x, &sink);
+}
+
 static void handle_ignore(struct http_x *x, const struct http_request *r)
 {
 	http_reply_text(x, 200, NULL, "ignored\n", -1);
@@ -617,6 +626,7 @@ static void handle(struct http_x *x, const struct http_request *r, void *arg)
 		R(echo),
 		R(stream),
 		R(refuse),
+		R(hurry),
 		R(ignore),
 		R(status),
 		R(odd),

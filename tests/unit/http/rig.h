@@ -6,6 +6,7 @@
  *   /async      replies from another thread, by a post      /never    only its abort function ever runs
  *   /echo       the request body, collected                 /stream   the same, streamed; rig.pauses says how often it pauses
  *   /refuse     answers 403 at the first piece of the body  /ignore   answers 200 and never reads the body
+ *   /hurry      reads the body, and is answered by another thread meanwhile
  *   /status?N   only that status                            /odd      fields that a handler should not give
  *   /park       is answered by the next /unpark of any connection, which must be on the same loop
  *   /nobody     promises a body that it has no memory for   /close    asks for the connection to be closed */

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <time.h>
 
 /* ---- sizes ---- */
 
@@ -185,6 +186,32 @@ static void test_a_reader_that_reads_nothing_is_cut_off(void **state)
 	}
 }
 
+static int set_up_second(void **state)
+{
+	rig_defaults();
+	rig.limits.send_ms = 1000;
+	rig_start();
+	return 0;
+}
+
+/* So slowly that for longer than the time-out the socket does not report room. */
+static void test_a_reader_that_is_slow_is_served(void **state)
+{
+	const struct timespec moment = {.tv_nsec = 50 * 1000000};
+	struct client c = client_new_slow();
+	struct answer a;
+
+	client_get(&c, "/file?8000000");
+	for (size_t i = 1; i <= 50; i++) {
+		(void)client_take(&c, i * 4000);
+		c.at = 0;                       /* it was only a look */
+		(void)nanosleep(&moment, NULL); /* 2.5 s in all */
+	}
+	a = client_expect(&c, 200, pattern_bytes(), 8000000);
+	answer_fini(&a);
+	client_close(&c);
+}
+
 /* Who waits for a body that does not grow is not to blame. */
 static void test_a_reader_of_a_slow_body_is_not_cut_off(void **state)
 {
@@ -354,7 +381,11 @@ static void test_what_does_not_end_is_cut(void **state)
 
 static void test_drain_before_anything_came(void **state)
 {
+	struct client c = client_new_unconnected();
+
 	rig_drain(WAIT_S * 1000);
+	assert_int_equal(client_try_connect(&c), -1);
+	client_close(&c);
 }
 
 /* ---- everything at once ---- */
@@ -420,6 +451,7 @@ int main(void)
 		IMPATIENT(test_a_head_that_comes_slowly_is_a_408),
 		IMPATIENT(test_silent_connections_are_closed),
 		IMPATIENT(test_a_reader_that_reads_nothing_is_cut_off),
+		cmocka_unit_test_setup_teardown(test_a_reader_that_is_slow_is_served, set_up_second, rig_tear_down),
 		IMPATIENT(test_a_reader_of_a_slow_body_is_not_cut_off),
 		IMPATIENT(test_a_handler_may_take_its_time),
 		cmocka_unit_test_setup_teardown(test_too_many_connections, set_up_few, rig_tear_down),

@@ -139,6 +139,36 @@ static void test_continue_is_not_said_when_nobody_reads(void **state)
 	}
 }
 
+static void test_an_answer_comes_while_the_body_is_read(void **state)
+{
+	struct client c = client_new();
+	struct answer a;
+
+	client_sends(&c, POST("/hurry") "Content-Length: 5\r\n\r\n");
+	a = client_expect(&c, 200, "later\n", 6);
+	answer_fini(&a);
+	client_sends(&c, "hello");
+	/* What was said of 100 is said to its end, and nothing mixes with the answer. */
+	for (int i = 0; i < 50; i++) {
+		client_sends(&c, POST("/hurry") "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+		a = client_read(&c, false);
+		if (a.status == 100) {
+			answer_fini(&a);
+			a = client_read(&c, false);
+			client_sends(&c, "hello");
+		} else {
+			assert_field(&a, "Connection", "close");
+			client_close(&c);
+			c = client_new();
+		}
+		assert_int_equal(a.status, 200);
+		assert_memory_equal(a.body.p, "later\n", 6);
+		answer_fini(&a);
+	}
+	client_close(&c);
+	rig_wait(replies, 51);
+}
+
 static void test_too_large_is_said_instead_of_continue(void **state)
 {
 	struct client c = client_new();
@@ -329,6 +359,7 @@ int main(void)
 		SERVED(test_large_bodies_with_pauses),
 		SERVED(test_continue_is_said_when_the_handler_reads),
 		SERVED(test_continue_is_not_said_when_nobody_reads),
+		SERVED(test_an_answer_comes_while_the_body_is_read),
 		SERVED(test_too_large_is_said_instead_of_continue),
 		SERVED(test_a_body_that_is_not_read_is_skipped),
 		SERVED(test_a_body_that_comes_after_the_answer_is_skipped),
