@@ -706,7 +706,9 @@ int rig_set_up(void **state)
 void rig_drain(int64_t ms)
 {
 	http_server_drain(rig.server, ms);
+	pthread_mutex_lock(&rig.lock);
 	rig.drained = true;
+	pthread_mutex_unlock(&rig.lock);
 }
 
 int rig_tear_down(void **state)

@@ -62,11 +62,11 @@ struct rig {
 	struct loop *loops[RIG_LOOPS];
 	pthread_t threads[RIG_LOOPS];
 	int port;
-	bool drained;
 	struct script script;
 
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t changed;
+	bool drained;
 	int handling; /* handlers of /never and /async that were entered */
 	int aborts;
 	int replies; /* of /async, from its thread */

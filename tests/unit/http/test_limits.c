@@ -361,6 +361,40 @@ static void test_drain_lets_a_response_in_progress_end(void **state)
 	client_close(&c);
 }
 
+static void block_loop(struct loop_post *p)
+{
+	pthread_mutex_lock(&rig.lock);
+	rig.handling++;
+	pthread_cond_broadcast(&rig.changed);
+	while (rig.hold)
+		pthread_cond_wait(&rig.changed, &rig.lock);
+	pthread_mutex_unlock(&rig.lock);
+}
+
+/* Not before every loop has stopped accepting, even when no connection is open. */
+static void test_drain_waits_for_a_busy_loop(void **state)
+{
+	struct loop_post blocks[RIG_LOOPS] = {{.fn = block_loop}, {.fn = block_loop}};
+	int64_t patience = WAIT_S * 1000;
+	struct client c = client_new_unconnected();
+	pthread_t t;
+
+	rig_hold(true);
+	for (int i = 0; i < RIG_LOOPS; i++)
+		loop_post(rig.loops[i], &blocks[i]);
+	rig_wait(handling, RIG_LOOPS);
+	assert_int_equal(pthread_create(&t, NULL, drain, &patience), 0);
+	client_connect(&c); /* into the queue of a listener that is still open */
+	pthread_mutex_lock(&rig.lock);
+	assert_false(rig.drained);
+	pthread_mutex_unlock(&rig.lock);
+	rig_hold(false);
+	pthread_join(t, NULL);
+	assert_true(rig.drained);
+	(void)client_is_closed(&c);
+	client_close(&c);
+}
+
 static void test_what_does_not_end_is_cut(void **state)
 {
 	struct client c = client_new(), never = client_new(), half = client_new();
@@ -457,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_many_connections, set_up_few, rig_tear_down),
 		SERVED(test_no_descriptors),
 		SERVED(test_drain_lets_a_response_in_progress_end),
+		SERVED(test_drain_waits_for_a_busy_loop),
 		SERVED(test_what_does_not_end_is_cut),
 		SERVED(test_drain_before_anything_came),
 		SERVED(test_abuse_leaves_nothing_behind),
