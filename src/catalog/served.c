@@ -209,6 +209,24 @@ int catalog_artifact_find(struct txn *t, const uint8_t sha256[32], int64_t *id, 
 	return 0;
 }
 
+int catalog_artifact_of(
+	struct txn *t, int64_t content_artifact_id, struct digests *digests, int64_t *size, struct err *err)
+{
+	struct db_stmt *s;
+	int rc = db_first(txn_db(t),
+		"SELECT a.size, " DIGEST_COLUMNS(
+			"a.") " FROM content_artifact ca JOIN artifact a ON a.id = ca.artifact_id "
+			      "WHERE ca.id = $1",
+		&s, err, DB_I64(content_artifact_id));
+
+	if (rc <= 0)
+		return rc < 0 ? rc : err_set(err, -ERR_NOTFOUND, "not saved");
+	*size = col_size(s, 0);
+	col_digests(s, 1, digests);
+	db_done(&s);
+	return 0;
+}
+
 static int insert_artifact(struct txn *t, const struct digests *digests, int64_t size, int64_t *id, struct err *err)
 {
 	struct uuid uuid = uuid_v7();

@@ -287,6 +287,38 @@ static void test_a_lost_file_heals(void **state)
 	close_with(&l, &u);
 }
 
+/* A request that looked before it was saved, and without a sha256 to look for in the store: the catalog knows by now. */
+static void test_downloaded_once_also_without_a_sha256(void **state)
+{
+	static const unsigned have[] = {0, 1u << DIGEST_SHA512};
+
+	for (size_t i = 0; i < ARRAY_LEN(have); i++) {
+		struct reader r;
+		struct lab l;
+		struct unit u;
+
+		open_with(&l, &u, 1000);
+		stock_exec(&l.stock, "UPDATE remote_artifact SET sha256 = NULL WHERE id > $1", 0);
+		u.want.digests = digests_of(u.body, 1000, 1u << DIGEST_SHA512);
+		u.want.digests.have = have[i];
+		u.want.size = -1;
+		for (int k = 0; k < 2; k++) {
+			assert_int_equal(read_all(&l, &r, &u.want), 0);
+			assert_right(&r, u.body, u.size);
+			reader_fini(&r);
+		}
+		assert_int_equal(origin_hits(l.origin, "/a"), 1);
+		/* Lost all the same: then it is had again. */
+		MUST(store_remove(l.stock.store, u.digests.d[DIGEST_SHA256], &err));
+		assert_int_equal(read_all(&l, &r, &u.want), 0);
+		assert_right(&r, u.body, u.size);
+		assert_int_equal(origin_hits(l.origin, "/a"), 2);
+		assert_true(stock_has(&l.stock, &u.digests));
+		reader_fini(&r);
+		close_with(&l, &u);
+	}
+}
+
 /* The same bytes as two units: one download, and the catalog has both. */
 static void test_all_who_joined_get_the_artifact(void **state)
 {
@@ -520,6 +552,7 @@ int main(void)
 		T(test_what_the_store_has_is_not_downloaded_but_written_down),
 		T(test_a_published_file_that_is_lost_has_no_source),
 		T(test_a_lost_file_heals),
+		T(test_downloaded_once_also_without_a_sha256),
 		T(test_all_who_joined_get_the_artifact),
 		T(test_all_who_joined_get_what_the_store_has),
 		T(test_who_joined_a_flight_without_sources_tries_his_own),
