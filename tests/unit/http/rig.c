@@ -403,6 +403,7 @@ static void handle_async(struct http_x *x, const struct http_request *r)
 	l->loop = http_loop(x);
 	l->post.fn = later_reply;
 	http_on_abort(x, later_abort, l);
+	bump(&rig.asyncs);
 	bump(&rig.handling);
 	BUG(pthread_create(&l->thread, NULL, later_run, l) != 0);
 }
@@ -717,6 +718,9 @@ int rig_tear_down(void **state)
 		return 0;
 	if (!rig.drained)
 		rig_drain(WAIT_S * 1000); /* the clients are gone: nothing should be left to wait for */
+	rig_hold(false);
+	rig_wait(replies,
+		rig.asyncs); /* their threads post to the loops, also for clients that are gone; no more begin now */
 	for (int i = 0; i < rig.loop_count; i++)
 		loop_stop(rig.loops[i]);
 	for (int i = 0; i < rig.loop_count; i++)

@@ -69,7 +69,8 @@ struct rig {
 	bool drained;
 	int handling; /* handlers of /never and /async that were entered */
 	int aborts;
-	int replies; /* of /async, from its thread */
+	int asyncs;  /* requests that another thread answers: /async, /hurry */
+	int replies; /* of those threads, whether the client was there or not */
 	bool hold;   /* /async waits while this is set: rig_hold() */
 	int pauses;  /* of /stream before each piece: rig_pause() */
 	int pieces;  /* that /stream and /refuse were given and took */
