@@ -117,10 +117,8 @@ static int parse_bool(struct slice s, bool *out)
 	return -ERR_INVAL;
 }
 
-bool settings_list_has(const char *list, struct slice item)
+static bool list_has(struct slice rest, struct slice item)
 {
-	struct slice rest = slice_str(list);
-
 	while (rest.p != NULL) {
 		if (item.n > 0 && slice_eq(slice_trim(slice_cut(&rest, ',')), item))
 			return true;
@@ -128,6 +126,11 @@ bool settings_list_has(const char *list, struct slice item)
 			break;
 	}
 	return false;
+}
+
+bool settings_list_has(const char *list, struct slice item)
+{
+	return list_has(slice_str(list), item);
 }
 
 /* ---- what a text must look like, beyond its type ---- */
@@ -173,19 +176,32 @@ static bool is_web_url(struct slice s)
 	return slice_starts_nocase(s, SLICE("http://")) || slice_starts_nocase(s, SLICE("https://"));
 }
 
+static bool is_absolute(struct slice s)
+{
+	return slice_starts(s, SLICE("/"));
+}
+
+static bool is_database(struct slice s)
+{
+	return slice_starts(s, SLICE("sqlite:")) && s.n > strlen("sqlite:");
+}
+
 static const struct {
 	const char *section;
 	const char *key;
 	bool (*ok)(struct slice item); /* the text, or each item of a list */
 	bool may_be_empty;
 	const char *wanted;
+	const char *needs; /* an item that the list cannot do without, or NULL */
 } text_rules[] = {
 	{"server", "listen", is_listen, true, "ADDR:PORT or [ADDR]:PORT"},
 	{"server", "roles", is_role, false, "content, api, worker or streamer"},
 	{"content", "path_prefix", is_prefix, false, "a path that begins and ends with /"},
 	{"content", "origin", is_web_url, true, "http://HOST or https://HOST"},
+	{"content", "allowed_import_paths", is_absolute, true, "an absolute path"},
 	{"lazy", "redirect_url", is_web_url, true, "a URL with http:// or https://"},
-	{"storage", "allowed_checksums", is_digest, false, "md5, sha1, sha224, sha256, sha384 or sha512"},
+	{"database", "url", is_database, true, "sqlite:PATH (there is no other kind of database)"},
+	{"storage", "allowed_checksums", is_digest, false, "md5, sha1, sha224, sha256, sha384 or sha512", "sha256"},
 	{"log", "level", is_level, false, "debug, info, warning or error"},
 };
 
@@ -216,6 +232,8 @@ static int check_text(const struct setting_row *row, struct slice value, struct 
 			if (!text_rules[i].ok(item))
 				return bad_value(err, item, text_rules[i].wanted);
 		} while (rest.p != NULL);
+		if (text_rules[i].needs != NULL && !list_has(value, slice_str(text_rules[i].needs)))
+			return err_set(err, -ERR_INVAL, "%s must be among them", text_rules[i].needs);
 	}
 	return 0;
 }
@@ -372,13 +390,20 @@ struct ini_read {
 	char section[64];
 	char key[64];
 	struct buf value;
+	int set_in[ROWS]; /* the line, or 0 */
 	int rc;
 	struct err *err;
 };
 
-static int ini_fail(struct ini_read *r, int code, const char *reason)
+__attribute__((format(printf, 3, 4))) static int ini_fail(struct ini_read *r, int code, const char *fmt, ...)
 {
-	r->rc = err_set(r->err, code, "%s:%d: %s", r->name, r->line, reason);
+	va_list ap;
+
+	va_start(ap, fmt);
+	r->rc = err_setv(r->err, code, fmt, ap);
+	va_end(ap);
+	if (r->err != NULL)
+		err_wrap(r->err, "%s:%d", r->name, r->line);
 	return r->rc;
 }
 
@@ -420,7 +445,18 @@ static int ini_check_line(struct ini_read *r, struct slice line)
 	if (line.n < 2 || line.p[line.n - 1] != ']')
 		return ini_fail(r, -ERR_PARSE, "a section is written as [name]");
 	if (!is_section(slice_of(line.p + 1, line.n - 2)))
-		return ini_fail(r, -ERR_PARSE, "there is no such section");
+		return ini_fail(r, -ERR_PARSE, "there is no section [%.*s]", (int)MIN(line.n - 2, 64), line.p + 1);
+	return 0;
+}
+
+/* The second of two values would win silently, and whoever wrote the first would look for the reason elsewhere. */
+static int ini_check_first(struct ini_read *r, int row)
+{
+	if (row < 0)
+		return 0; /* settings_set() tells */
+	if (r->set_in[row] != 0)
+		return ini_fail(r, -ERR_PARSE, "[%s] %s is set in line %d already", r->section, r->key, r->set_in[row]);
+	r->set_in[row] = r->line;
 	return 0;
 }
 
@@ -437,6 +473,10 @@ static int ini_finish_line(struct ini_read *r)
 		return 0;
 	if (r->value.failed != 0)
 		return ini_fail(r, r->value.failed, "the value is too long");
+	if (r->section[0] == '\0')
+		return ini_fail(r, -ERR_PARSE, "'%s' stands before the first [section]", r->key);
+	if (ini_check_first(r, row_find(r->section, r->key)) < 0)
+		return r->rc;
 	snprintf(origin, sizeof(origin), "%s:%d", r->name, r->line);
 	r->rc = settings_set(r->settings, r->section, r->key, buf_slice(&r->value), origin, r->err);
 	if (r->rc == -ERR_NOTFOUND || r->rc == -ERR_INVAL) {
@@ -544,8 +584,36 @@ static void env_name(const struct setting_row *row, char *out, size_t cap)
 		*out = (char)toupper((unsigned char)*out);
 }
 
+/* SLUICE_SECTION_KEY of one of our sections, but of no key: a slip of the pen. Without such a section it may be anybody's. */
+static int env_check_known(struct slice name, struct err *err)
+{
+	struct slice key = slice_of(name.p + strlen("SLUICE_"), name.n - strlen("SLUICE_"));
+	struct slice section = slice_cut(&key, '_');
+	char known[128];
+
+	for (int i = 0; i < ROWS; i++) {
+		env_name(&setting_rows[i], known, sizeof(known));
+		if (slice_eq(name, slice_str(known)))
+			return 0;
+	}
+	for (int i = 0; key.p != NULL && i < ROWS; i++) {
+		env_name(&setting_rows[i], known, sizeof(known));
+		known[strlen("SLUICE_") + strlen(setting_rows[i].section)] = '\0';
+		if (slice_eq(section, slice_str(known + strlen("SLUICE_"))))
+			return err_set(err, -ERR_INVAL, "environment: %.*s: there is no such setting in [%s]",
+				(int)MIN(name.n, 100), name.p, setting_rows[i].section);
+	}
+	return 0;
+}
+
 int settings_read_env(struct settings *s, char **environ_, struct err *err)
 {
+	for (char **e = environ_; e != NULL && *e != NULL; e++) {
+		struct slice value = slice_str(*e), name = slice_cut(&value, '=');
+
+		if (value.p != NULL && slice_starts(name, SLICE("SLUICE_")) && env_check_known(name, err) < 0)
+			return -ERR_INVAL;
+	}
 	for (int i = 0; i < ROWS; i++) {
 		const struct setting_row *row = &setting_rows[i];
 		char name[128];

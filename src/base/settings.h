@@ -84,7 +84,8 @@ void settings_fini(struct settings *s);
 int settings_read_file(struct settings *s, const char *path, struct err *err);
 /* The same from memory, for tests and the fuzzer. */
 int settings_read_text(struct settings *s, const char *name, struct slice text, struct err *err);
-/* SLUICE_SECTION_KEY, upper case. An unknown SLUICE_ name is not an error (others use the prefix). */
+/* SLUICE_SECTION_KEY, upper case. An unknown key of one of our sections is an error; another SLUICE_ name is not (others
+ * use the prefix). */
 int settings_read_env(struct settings *s, char **environ_, struct err *err);
 int settings_set(struct settings *s, const char *section, const char *key, struct slice value, const char *origin,
 	struct err *err);

@@ -137,7 +137,7 @@ def test_a_bad_configuration_stops_the_start(tmp_path, text, where):
         assert f"{conf}:{where}" in r.stderr, r.stderr
 
 
-@pytest.mark.parametrize("name, value", [("SLUICE_TASKS_WORKERS", "many"), ("SLUICE_CONTENT_HOLDBACK", "-1"), ("SLUICE_LOG_LEVEL", "loud"),
+@pytest.mark.parametrize("name, value", [("SLUICE_TASKS_WORKERS", "many"), ("SLUICE_SERVER_NOPE", "1"), ("SLUICE_CONTENT_HOLDBACK", "-1"), ("SLUICE_LOG_LEVEL", "loud"),
                                          ("SLUICE_SERVER_LISTEN", "127.0.0.1:99999")])
 def test_bad_environment_stops_the_start(tmp_path, name, value):
     args = [] if name == "SLUICE_SERVER_LISTEN" else ["--listen", "127.0.0.1:0"]

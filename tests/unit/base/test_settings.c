@@ -126,6 +126,12 @@ static void test_bad_values_are_refused_and_change_nothing(void **state)
 		{"content", "path_prefix", "content", "'content' is not a path"},
 		{"content", "origin", "mirror.example", "is not http://HOST"},
 		{"storage", "allowed_checksums", "sha256,crc32", "'crc32' is not"},
+		{"storage", "allowed_checksums", "md5, sha512", "sha256 must be among them"},
+		{"content", "allowed_import_paths", "relative", "'relative' is not an absolute path"},
+		{"content", "allowed_import_paths", "/srv, srv", "'srv' is not an absolute path"},
+		{"database", "url", "postgresql://db/x", "'postgresql://db/x' is not sqlite:PATH"},
+		{"database", "url", "/srv/catalog.db", "is not sqlite:PATH"},
+		{"database", "url", "sqlite:", "is not sqlite:PATH"},
 		{"storage", "media", "a\nb", "control character"},
 	};
 
@@ -159,7 +165,12 @@ static void test_texts_that_are_fine(void **state)
 		{"content", "path_prefix", "/"},
 		{"content", "origin", ""},
 		{"content", "origin", "HTTPS://mirror.example"},
+		{"content", "allowed_import_paths", ""},
+		{"content", "allowed_import_paths", "/srv/a, /mnt"},
+		{"database", "url", ""},
+		{"database", "url", "sqlite:/srv/catalog.db"},
 		{"log", "level", "debug"},
+		{"storage", "allowed_checksums", "md5, sha256"},
 		{"storage", "media",
 			"/srv/b\xc3\xbc"
 			"cher and more"},
@@ -241,9 +252,13 @@ static void test_mistakes_are_told_with_file_and_line(void **state)
 	} rows[] = {
 		{"[server]\nloops = x\n", "server.conf:2: [server] loops: 'x' is not a whole number"},
 		{"\n\n[server]\n\n# c\nlop = 1\n", "server.conf:6: there is no setting 'lop' in [server]"},
-		{"[server]\nloops = 1\nloops = 2 # two\n", "server.conf:3: [server] loops"},
-		{"loops = 1\n", "server.conf:1: there is no setting 'loops' in []"},
-		{"[serve]\n", "server.conf:1: there is no such section"},
+		{"[server]\nloops = 2 # two\n", "server.conf:2: [server] loops: '2 # two' is not a whole number"},
+		{"[server]\nloops = 1\nloops = 1\n", "server.conf:3: [server] loops is set in line 2 already"},
+		{"[log]\nlevel = info\n[server]\n[log]\nlevel =\n",
+			"server.conf:5: [log] level is set in line 2 already"},
+		{"loops = 1\n", "server.conf:1: 'loops' stands before the first [section]"},
+		{"[serve]\n", "server.conf:1: there is no section [serve]"},
+		{"[]\n", "server.conf:1: there is no section []"},
 		{"[server\nloops = 1\n", "server.conf:1: a section is written as [name]"},
 		{"[server] loops = 1\n", "server.conf:1: a section is written as [name]"},
 		{"[\n", "server.conf:1: a section is written as [name]"},
@@ -303,8 +318,9 @@ static void test_file(void **state)
 
 static void test_later_sources_win(void **state)
 {
-	const char *env[] = {"PATH=/bin", "SLUICE_SERVER_LOOPS=5", "SLUICE_SERVER_MAX_BODY= 1M", "SLUICE_SERVER_NOPE=1",
-		"SLUICE_LOG_LEVEL", "sluice_server_pool_threads=7", "SLUICE_SERVER_DATA=", NULL};
+	const char *env[] = {"PATH=/bin", "SLUICE_SERVER_LOOPS=5", "SLUICE_SERVER_MAX_BODY= 1M",
+		"SLUICE_SERVER=http://h", "SLUICE_SERVERS_LOOPS=9", "SLUICE_NOPE_X=1", "SLUICE_=1", "SLUICE_DATA=/d",
+		"SLUICE_LOG_NOPE", "SLUICE_LOG_LEVEL", "sluice_server_pool_threads=7", "SLUICE_SERVER_DATA=", NULL};
 
 	assert_int_equal(read_text("[server]\nloops = 3\nmax_body = 2M\npool_threads = 4\ndata = /x\n", NULL), 0);
 	assert_int_equal(settings_read_env(&s, (char **)env, NULL), 0);
@@ -328,6 +344,24 @@ static void test_bad_environment_names_the_variable(void **state)
 	assert_non_null(strstr(err.msg, "'many' is not a whole number"));
 	assert_int_equal(settings_read_env(&s, (char **)env, NULL), -ERR_INVAL);
 	assert_int_equal(s.server_loops, 0);
+}
+
+static void test_an_unknown_key_in_the_environment_is_an_error(void **state)
+{
+	static const char *const names[] = {"SLUICE_SERVER_NOPE=1", "SLUICE_SERVER_LOOP=1", "SLUICE_SERVER_loops=1",
+		"SLUICE_SERVER_=1", "SLUICE_TASKS_LOOPS="};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *env[] = {"SLUICE_SERVER_LOOPS=5", names[i], NULL};
+		char said[80] = "environment: ";
+		struct err err = ERR_INIT;
+
+		assert_int_equal(settings_read_env(&s, (char **)env, &err), -ERR_INVAL);
+		strncat(said, names[i], strcspn(names[i], "="));
+		assert_ptr_equal(strstr(err.msg, said), err.msg);
+		assert_non_null(strstr(err.msg, "there is no such setting in ["));
+		assert_int_equal(s.server_loops, 0);
+	}
 }
 
 static void test_print_shows_values_and_origins(void **state)
@@ -405,6 +439,7 @@ int main(void)
 		T(test_file),
 		T(test_later_sources_win),
 		T(test_bad_environment_names_the_variable),
+		T(test_an_unknown_key_in_the_environment_is_an_error),
 		T(test_print_shows_values_and_origins),
 		T(test_shipped_file_reads_back),
 		T(test_list_has),
