@@ -155,6 +155,8 @@ struct api_kind {
 		json_t *options, json_t *problems, struct err *err);
 	int (*insert)(struct txn *t, const struct api_resource *r, json_t *values, int64_t *id, struct uuid *uuid,
 		struct err *err);
+	/* Before an update, in its transaction: what must happen while the row still is as it was. */
+	int (*before_update)(struct txn *t, const json_t *row, const json_t *values, struct err *err);
 	void (*create_by)(struct api_ctx *x, const struct api_resource *r, json_t *values, json_t *options);
 	void (*destroy_by)(struct api_ctx *x, const struct api_resource *r, const json_t *row);
 	void (*reserve)(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,

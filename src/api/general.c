@@ -133,6 +133,8 @@ static int general_update(struct task *t, struct err *err)
 		json_object_update(merged, extra);
 		json_object_set_new(values, "extra", merged);
 	}
+	if (rc == 0 && r->kind->before_update != NULL)
+		rc = r->kind->before_update(w, row, values, err);
 	if (rc == 0 && (rc = row_update(w, r->view, api_row_int(row, "_id"), values, err)) == 0)
 		rc = txn_commit(&w, err);
 	txn_end(&w);

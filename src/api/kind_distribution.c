@@ -2,6 +2,7 @@
 #include "api/api_priv.h"
 
 #include "base/check.h"
+#include "catalog/repository.h"
 
 static json_t *show_base_url(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
@@ -114,9 +115,11 @@ static bool will_be(const json_t *row, const json_t *values, const char *column)
 	return json_is_string(v) || json_is_true(v);
 }
 
+/* What a distribution may point at, one of these at a time. */
+static const char *const sources[] = {"publication", "repository", "repository_version"};
+
 static void check_source(const json_t *row, const json_t *values, json_t *problems)
 {
-	static const char *const sources[] = {"publication", "repository", "repository_version"};
 	const char *first = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
@@ -202,6 +205,24 @@ static int check(struct api_ctx *x, const struct api_resource *r, const json_t *
 	return 0;
 }
 
+/* A client in the middle of something goes on with what was served until now, for a while. Not so when nothing is to be
+ * served any more: that is said at once and for everything. */
+static int before_update(struct txn *t, const json_t *row, const json_t *values, struct err *err)
+{
+	bool moves = false, has_source = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+		const json_t *v = json_object_get(values, sources[i]);
+
+		moves = moves || (v != NULL && !json_equal(v, json_object_get(row, sources[i])));
+		has_source = has_source || will_be(row, values, sources[i]);
+	}
+	if (!moves)
+		return 0;
+	return has_source ? catalog_distribution_supersede(t, api_row_int(row, "_id"), err)
+			  : catalog_distribution_forget(t, api_row_int(row, "_id"), err);
+}
+
 static void reserve(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
 	const json_t *values, struct api_locks *l)
 {
@@ -227,5 +248,6 @@ const struct api_kind api_kinds_distribution = {
 	.filters = filters,
 	.actions = actions,
 	.check = check,
+	.before_update = before_update,
 	.reserve = reserve,
 };

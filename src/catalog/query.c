@@ -611,7 +611,7 @@ static void limit_add(const struct query *q, struct buf *sql)
 /* A page is chosen by ids alone first: columns are worked out for its rows, not for those that are skipped or sorted away. */
 static void rows_sql(const struct query *q, struct buf *sql)
 {
-	bool two_steps = q->limit > 1;
+	bool two_steps = q->limit > 1 && !q->view->id_repeats;
 	unsigned joins = q->order_joins;
 
 	buf_addf(sql, "SELECT %s", q->view->id);

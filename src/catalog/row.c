@@ -297,25 +297,30 @@ static int bulk_delete(struct catalog *c, const struct view_bulk *b, int64_t id,
 	return rc;
 }
 
+static int detach(struct catalog *c, const struct view *v, int64_t id, struct err *err)
+{
+	struct txn *t;
+	int rc = catalog_write(c, &t, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < VIEW_DETACH_MAX && v->detach[i] != NULL && rc == 0; i++)
+		rc = run_with_id(t, v->detach[i], id, NULL, err);
+	txn_changes_service(t);
+	if (rc == 0)
+		rc = txn_commit(&t, err);
+	txn_end(&t);
+	return rc;
+}
+
 int row_delete(struct catalog *c, const struct view *v, int64_t id, struct err *err)
 {
 	struct txn *t = NULL;
 	bool more;
 	int rc;
 
-	if (v->detach != NULL) {
-		if ((rc = catalog_write(c, &t, err)) < 0)
-			return rc;
-		if ((rc = run_with_id(t, v->detach, id, NULL, err)) == 0 && v->detach2 != NULL)
-			rc = run_with_id(t, v->detach2, id, NULL, err);
-		if (rc == 0) {
-			txn_changes_service(t);
-			rc = txn_commit(&t, err);
-		}
-		txn_end(&t);
-		if (rc < 0)
-			return rc;
-	}
+	if (v->detach[0] != NULL && (rc = detach(c, v, id, err)) < 0)
+		return rc;
 	for (size_t i = 0; i < v->bulk_count; i++)
 		for (more = true; more;)
 			if ((rc = bulk_delete(c, &v->bulk[i], id, &more, err)) < 0)

@@ -417,6 +417,17 @@ static const struct view_column worker_columns[] = {
 	RO("versions", COL_JSON, "w.versions", 0),
 };
 
+/* What a distribution points at is about to go: so is what it served before, or it would come back with whatever the
+ * distribution points at next. */
+#define FORGET(what) \
+	"DELETE FROM distribution_history WHERE distribution_id IN (SELECT id FROM distribution WHERE " what ")"
+#define PUBLICATIONS_OF_REPOSITORY                                                                           \
+	"(SELECT p.id FROM publication p JOIN repository_version v ON v.id = p.repository_version_id WHERE " \
+	"v.repository_id = $1)"
+#define POINTS_AT_REPOSITORY                                                                                     \
+	"repository_id = $1 OR repository_version_id IN (SELECT id FROM repository_version WHERE repository_id " \
+	"= $1) OR publication_id IN " PUBLICATIONS_OF_REPOSITORY
+
 static const struct view views[] = {
 	{.name = "user", .table = "users", .from = "users u", .id = "u.id", COLUMNS(user_columns)},
 	{.name = "remote",
@@ -438,16 +449,10 @@ static const struct view views[] = {
 		JOINS(repository_joins),
 		COLUMNS(repository_columns),
 		CONDITIONS(repository_conditions),
-		.detach =
+		.detach = {FORGET(POINTS_AT_REPOSITORY),
 			"UPDATE distribution SET repository_id = NULL, repository_version_id = NULL, publication_id = "
-			"NULL "
-			"WHERE repository_id = $1 OR repository_version_id IN (SELECT id FROM repository_version WHERE "
-			"repository_id = $1) OR publication_id IN (SELECT p.id FROM publication p JOIN "
-			"repository_version v "
-			"ON v.id = p.repository_version_id WHERE v.repository_id = $1)",
-		.detach2 =
-			"DELETE FROM distribution_history WHERE publication_id IN (SELECT p.id FROM publication p JOIN "
-			"repository_version v ON v.id = p.repository_version_id WHERE v.repository_id = $1)",
+			"NULL WHERE " POINTS_AT_REPOSITORY,
+			"DELETE FROM distribution_history WHERE publication_id IN " PUBLICATIONS_OF_REPOSITORY},
 		BULK(repository_bulk)},
 	{.name = "version",
 		.table = "repository_version",
@@ -469,8 +474,9 @@ static const struct view views[] = {
 		JOINS(publication_joins),
 		COLUMNS(publication_columns),
 		CONDITIONS(publication_conditions),
-		.detach = "UPDATE distribution SET publication_id = NULL WHERE publication_id = $1",
-		.detach2 = "UPDATE publication SET complete = 0 WHERE id = $1",
+		.detach = {FORGET("publication_id = $1"),
+			"UPDATE distribution SET publication_id = NULL WHERE publication_id = $1",
+			"UPDATE publication SET complete = 0 WHERE id = $1"},
 		BULK(publication_bulk)},
 	{.name = "distribution",
 		.table = "distribution",
@@ -510,16 +516,19 @@ static const struct view views[] = {
 		.table = "task_resource",
 		.from = "task_resource x",
 		.id = "x.ord",
+		.id_repeats = true,
 		COLUMNS(task_resource_columns)},
 	{.name = "task_created",
 		.table = "task_created",
 		.from = "task_created x",
 		.id = "x.ord",
+		.id_repeats = true,
 		COLUMNS(task_created_columns)},
 	{.name = "progress",
 		.table = "progress_report",
 		.from = "progress_report x",
 		.id = "x.ord",
+		.id_repeats = true,
 		COLUMNS(progress_columns)},
 	{.name = "task_group",
 		.table = "task_group",

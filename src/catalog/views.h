@@ -54,11 +54,13 @@ struct view_bulk {
 	const char *sql;
 };
 
+#define VIEW_DETACH_MAX 3
 struct view {
 	const char *name;
 	const char *table; /* that writes go to; its integer key is "id" */
 	const char *from;  /* table and alias; the alias's id is `id` */
 	const char *id;
+	bool id_repeats;         /* rows of other objects, counted within each: `id` orders them and names none */
 	const char *where;       /* holds for every row of the view; NULL: all */
 	bool typed;              /* has a column "type", set once by row_insert */
 	bool dated;              /* has uuid, created and updated, kept by row_insert and row_update */
@@ -71,9 +73,8 @@ struct view {
 	size_t column_count;
 	const struct view_condition *conditions;
 	size_t condition_count;
-	const char *
-		detach; /* statement, $1 the id, that takes the object out of service before its bulk is deleted; NULL: none */
-	const char *detach2;
+	/* Statements, $1 the id, that take the object out of service before its bulk is deleted. */
+	const char *detach[VIEW_DETACH_MAX];
 	const struct view_bulk *bulk;
 	size_t bulk_count;
 };

@@ -76,6 +76,7 @@ static int wire_catalog(struct wiring *w, bool server, struct err *err)
 		.busy_timeout_ms = w->settings.database_busy_timeout,
 		.readers = server ? SERVER_READERS : TASK_READERS,
 		.shm = w->shm,
+		.window_ms = w->settings.content_superseded_window,
 	};
 
 	return catalog_open(&opts, server, &w->catalog, err);

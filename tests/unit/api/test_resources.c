@@ -1,6 +1,10 @@
 /* Remotes, repositories, publications, distributions and versions over the REST API: request by request. */
 #include "fixture.h"
 
+#include "catalog/served.h"
+
+#include <stdio.h>
+
 #define REMOTES "remotes/file/file/"
 #define REPOS "repositories/file/file/"
 #define DISTS "distributions/file/file/"
@@ -374,6 +378,74 @@ static void test_publications_are_made_by_the_formats_task(void **state)
 }
 
 /* A format adds rows, no code: fields of every type, its own policies. */
+/* How many publications the distribution answers from: what it serves now, and what it served before. */
+static size_t answered_from(struct fixture *f)
+{
+	struct served_table *table = NULL;
+	struct err err = ERR_INIT;
+	struct txn *t = NULL;
+	size_t n;
+
+	assert_int_equal(catalog_read(f->catalog, &t, &err), 0);
+	assert_int_equal(catalog_served_load(t, INT64_C(3600000000), NULL, &table, &err), 0);
+	txn_end(&t);
+	assert_int_equal(table->count, 1);
+	n = table->d[0].set_count;
+	served_table_free(&table);
+	return n;
+}
+
+/* Publication `n` of the repository's version 0, named p1 and so on. */
+static void add_publication(struct fixture *f, int n, const char *repository)
+{
+	char sql[512], name[8], href[96];
+
+	snprintf(sql, sizeof(sql),
+		"INSERT INTO publication (uuid, type, created, updated, repository_version_id, complete) SELECT "
+		"x'0190000000007000800000000000000%d', 'file.file', %d000000, 1, v.id, 1 "
+		"FROM repository_version v JOIN repository r ON r.id = v.repository_id WHERE r.name = '%s'",
+		n, n, repository);
+	exec_sql(f, sql);
+	snprintf(name, sizeof(name), "p%d", n);
+	snprintf(href, sizeof(href), "/pulp/api/v3/" PUBS "01900000-0000-7000-8000-00000000000%d/", n);
+	save(f, name, href);
+}
+
+static void point(struct fixture *f, const char *values, size_t want)
+{
+	PLAY(f, {"PATCH", "{d}", values, 202, NULL, "t=task"},
+		{"GET", "{t}", NULL, 200, "{\"state\":\"completed\"}", NULL});
+	assert_int_equal(answered_from(f), want);
+}
+
+static void test_what_a_distribution_served_before_is_answered_until_it_serves_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	PLAY(f, {"POST", REPOS, "{\"name\":\"r\"}", 201, NULL, "r=pulp_href"},
+		{"POST", REPOS, "{\"name\":\"s\"}", 201, NULL, "s=pulp_href"});
+	for (int n = 1; n <= 4; n++)
+		add_publication(f, n, n <= 2 ? "r" : "s");
+	PLAY(f, {"POST", DISTS, "{\"name\":\"d\",\"base_path\":\"d\",\"publication\":\"{p1}\"}", 202, NULL, NULL});
+	work(f);
+	PLAY(f, {"GET", DISTS, NULL, 200, NULL, "d=results.0.pulp_href"});
+	assert_int_equal(answered_from(f), 1);
+	point(f, "{\"name\":\"other\"}", 1);
+	point(f, "{\"publication\":\"{p2}\"}", 2);
+	point(f, "{\"publication\":null,\"repository\":\"{s}\"}", 3);
+	point(f, "{\"repository\":null}", 0);
+	point(f, "{\"publication\":\"{p2}\"}", 1);
+	point(f, "{\"publication\":\"{p3}\"}", 2);
+	PLAY(f, {"DELETE", "{p3}", NULL, 204, NULL, NULL});
+	assert_int_equal(answered_from(f), 0);
+	point(f, "{\"publication\":\"{p1}\"}", 1);
+	point(f, "{\"publication\":null,\"repository\":\"{s}\"}", 2);
+	PLAY(f, {"DELETE", "{s}", NULL, 202, NULL, NULL});
+	work(f);
+	assert_int_equal(answered_from(f), 0);
+	point(f, "{\"publication\":\"{p2}\"}", 1);
+}
+
 static void test_the_fields_of_a_format(void **state)
 {
 	struct fixture *f = *state;
@@ -468,6 +540,7 @@ int main(void)
 		TEST(test_a_distribution_from_create_to_delete),
 		TEST(test_a_distribution_is_checked_again_by_its_task),
 		TEST(test_publications_are_made_by_the_formats_task),
+		TEST(test_what_a_distribution_served_before_is_answered_until_it_serves_nothing),
 		TEST(test_the_fields_of_a_format),
 		TEST(test_labels),
 		TEST(test_forms_are_bodies_too),

@@ -125,6 +125,47 @@ static void test_junctions_of_nothing(void **state)
 	}
 }
 
+/* Reports and the like are counted within their task: a page of one task's must not choose by those numbers alone. */
+static void test_a_page_of_what_is_counted_within_its_object(void **state)
+{
+	static const char *const counted[] = {"task_resource", "task_created", "progress"};
+
+	for (int task = 1; task <= 2; task++)
+		for (int ord = 1; ord <= 3; ord++) {
+			char q[512];
+
+			snprintf(q, sizeof(q),
+				"INSERT OR IGNORE INTO task (id, uuid, created, updated, name, state) VALUES (%d, "
+				"randomblob(16), 1, 1, 't', 'running');"
+				"INSERT INTO task_resource VALUES (%d, %d, 'r%d', 0);"
+				"INSERT INTO task_created VALUES (%d, %d, 'p', 'h');"
+				"INSERT INTO progress_report (task_id, ord, message, code, state) VALUES (%d, %d, 'm', "
+				"'c', 'running');",
+				task, task, ord, ord, task, ord, task, ord);
+			sql(q);
+		}
+	for (size_t i = 0; i < ARRAY_LEN(counted); i++) {
+		struct txn *t = begin_read();
+		json_t *rows, *row;
+		struct query *q;
+		size_t at;
+
+		OK(query_new(view_find(counted[i]), &q));
+		OK(query_where(q, "task", QUERY_EQ, SLICE("2"), &err));
+		query_page(q, 2, 0);
+		OK(query_rows(t, q, &rows, &err));
+		query_free(&q);
+		txn_end(&t);
+		assert_int_equal(json_array_size(rows), 2);
+		json_array_foreach(rows, at, row)
+		{
+			assert_int_equal(json_integer_value(json_object_get(row, "task")), 2);
+			assert_int_equal(json_integer_value(json_object_get(row, "_id")), 3 - at);
+		}
+		json_decref(rows);
+	}
+}
+
 /* A row through insert, update and delete, with a reference by uuid. */
 static void test_rows(void **state)
 {
@@ -225,6 +266,7 @@ int main(void)
 		TEST(test_every_column_can_be_read_compared_and_ordered_by),
 		TEST(test_every_condition_is_sql),
 		TEST(test_junctions_of_nothing),
+		TEST(test_a_page_of_what_is_counted_within_its_object),
 		TEST(test_rows),
 		TEST(test_a_large_repository_goes_in_batches),
 	};
