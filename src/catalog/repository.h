@@ -70,6 +70,9 @@ int catalog_publication_sweep(struct txn *t, struct err *err);
 int catalog_distribution_supersede(struct txn *t, int64_t distribution_id, struct err *err);
 /* Its source was set to null: the history is forgotten. Changes service. */
 int catalog_distribution_forget(struct txn *t, int64_t distribution_id, struct err *err);
+/* Drops from all histories what was superseded longer ago than the window of catalog_opts: now and then, or it would be answered
+ * until something else changes. Changes service if there was any; else it only reads. */
+int catalog_history_sweep(struct catalog *c, struct err *err);
 
 /* Artifacts: does any content artifact or publication use it? Those of none, `older_than_us`, in id order; for orphan clean-up. */
 int catalog_artifact_orphans(struct txn *t, int64_t older_than_us, int64_t after_id, int64_t *ids,

@@ -17,6 +17,7 @@
 #include "base/fsutil.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "catalog/repository.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -461,6 +462,8 @@ static void worker_beat(struct worker *w)
 		worker_was_lost(w);
 	else if (rc < 0)
 		log_error("task", "the heartbeat of worker %s cannot be written: %s", w->name, err.msg);
+	if (rc == 0 && catalog_history_sweep(w->catalog, &err) < 0)
+		log_warn("task", "ignoring that superseded publications are not dropped now: %s", err.msg);
 	w->look = true; /* in case a signal was lost with the process that should have sent it */
 }
 

@@ -5,6 +5,7 @@ import pytest
 
 from data import KiB, MiB
 from sluice import TaskFailed
+from waiting import wait_for
 
 POLICIES = ["immediate", "on_demand", "streamed"]
 
@@ -473,6 +474,66 @@ def test_superseded_paths_stay_for_a_while(start_sluice, upstream):
         assert "old" not in s.get("r/").text
         assert s.get("r/both").status_code == 200
         assert s.get("r/old").status_code == want, window
+
+
+def two_publications(s, upstream):
+    """A repository whose first publication alone has r/old and whose second alone has r/new, and a distribution of the first."""
+    api = s.api
+    upstream.add("/r/old", 10)
+    remote = api.remote("r", upstream.manifest("/r/PULP_MANIFEST"), "immediate")
+    repo = api.repository("r", remote=remote["pulp_href"], autopublish=True)
+    api.sync(repo)
+    upstream.remove("/r/old")
+    upstream.add("/r/new", 10)
+    api.sync(repo)
+    api.do("PATCH", repo["pulp_href"], autopublish=False)
+    api.do("POST", repo["pulp_href"] + "modify/", remove_content_units=[u["pulp_href"] for u in api.units(repo) if u["relative_path"] == "old"])
+    second = api.publish(repo)
+    first = next(p for p in api.list("publications/file/file/") if p["repository_version"].endswith("/versions/1/"))
+    return first, second, api.distribute("r", "r", publication=first["pulp_href"])
+
+
+def test_a_new_source_keeps_the_paths_of_the_old_one_for_a_while(start_sluice, upstream):
+    """P10: but what points at nothing serves nothing, at once, and forgets."""
+    s = start_sluice()
+    first, second, d = two_publications(s, upstream)
+    assert s.get("r/old").status_code == 200 and s.get("r/new").status_code == 404
+    s.api.do("PATCH", d["pulp_href"], publication=second["pulp_href"])
+    assert s.get("r/old").status_code == 200 and s.get("r/new").status_code == 200
+    assert "new" in s.get("r/").text and "old" not in s.get("r/").text
+    s.api.do("PATCH", d["pulp_href"], publication=None)
+    assert s.get("r/old").status_code == 404 and s.get("r/new").status_code == 404
+    s.api.do("PATCH", d["pulp_href"], publication=second["pulp_href"])
+    assert s.get("r/old").status_code == 404 and s.get("r/new").status_code == 200
+    # The same when not the distribution but what it points at goes.
+    s.api.do("PATCH", d["pulp_href"], publication=first["pulp_href"])
+    s.api.delete(first["pulp_href"])
+    assert s.get("r/old").status_code == 404 and s.get("r/new").status_code == 404
+
+
+def test_the_window_of_a_superseded_publication_ends(start_sluice, upstream):
+    """On a server where nothing else happens, too."""
+    s = start_sluice(env={"SLUICE_CONTENT_SUPERSEDED_WINDOW": "3s", "SLUICE_TASKS_WORKER_TTL": "1s"})
+    _, second, d = two_publications(s, upstream)
+    assert s.get("r/old").status_code == 200
+    s.api.do("PATCH", d["pulp_href"], publication=second["pulp_href"])
+    assert s.get("r/old").status_code == 200
+    wait_for("the end of the window", lambda: s.get("r/old").status_code == 404, 20)
+    assert s.get("r/new").status_code == 200
+
+
+def test_old_versions_are_kept_while_their_publications_are_answered(start_sluice, upstream):
+    """P10 with retain_repo_versions: what is superseded is deleted by a later change, after its window."""
+    for window, kept in (("1h", [1, 2, 3]), ("0", [2, 3])):
+        s = start_sluice(env={"SLUICE_CONTENT_SUPERSEDED_WINDOW": window})
+        repo = s.api.repo("r", upstream.manifest("/r/PULP_MANIFEST"), "on_demand", sync=False)
+        s.api.do("PATCH", repo["pulp_href"], retain_repo_versions=1)
+        for n in range(3):
+            upstream.add(f"/r/{window}{n}", 10)
+            s.api.sync(repo)
+        # Version 2 was served when version 3 was made.
+        assert sorted(v["number"] for v in s.api.list(repo["versions_href"])) == kept, window
+        upstream.add(f"/r/{window}", 10)
 
 
 def test_a_new_publication_is_served_as_soon_as_its_task_is_over(sluice, upstream):

@@ -123,6 +123,7 @@ CREATE TABLE distribution_history (
   publication_id {int} NOT NULL REFERENCES publication(id) ON DELETE CASCADE, superseded_at {int} NOT NULL,
   PRIMARY KEY (distribution_id, publication_id)) {norowid};
 CREATE INDEX distribution_history_publication ON distribution_history(publication_id);
+CREATE INDEX distribution_history_end ON distribution_history(superseded_at);
 
 CREATE TABLE worker (
   id {id}, uuid {blob} NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, created {int} NOT NULL, updated {int} NOT NULL,

@@ -218,6 +218,35 @@ static void test_a_new_source_supersedes_the_old_one(void **state)
 	assert_string_equal(sets("d", US_PER_S, needs_publication), expected);
 }
 
+/* Nothing else has to change for it to be over. */
+static void test_the_window_ends(void **state)
+{
+	struct catalog_opts opts = {
+		.url = fixture_url, .busy_timeout_ms = 5000, .readers = 2, .shm = shm, .window_ms = 60000};
+	uint64_t generation;
+
+	distribute("d", "repository_id = 1");
+	for (int version = 1; version <= 3; version++)
+		publish(version);
+	catalog_close(&catalog);
+	OK(catalog_open(&opts, true, &catalog, &err));
+	sql("UPDATE distribution_history SET superseded_at = superseded_at - 61000000 WHERE publication_id = "
+	    "(SELECT MIN(publication_id) FROM distribution_history);");
+	generation = shm_generation(shm);
+	OK(catalog_history_sweep(catalog, &err));
+	assert_int_equal(number("SELECT COUNT(*) FROM distribution_history"), 1);
+	assert_true(shm_generation(shm) > generation);
+	generation = shm_generation(shm);
+	OK(catalog_history_sweep(catalog, &err));
+	assert_true(shm_generation(shm) == generation);
+	/* Without a window nothing is kept. */
+	opts.window_ms = 0;
+	catalog_close(&catalog);
+	OK(catalog_open(&opts, true, &catalog, &err));
+	OK(catalog_history_sweep(catalog, &err));
+	assert_int_equal(number("SELECT COUNT(*) FROM distribution_history"), 0);
+}
+
 /* --- publications --- */
 
 static void test_dates_of_publications_differ_by_a_second(void **state)
@@ -306,6 +335,7 @@ int main(void)
 		DISTRIBUTION(test_which_publication_is_served),
 		DISTRIBUTION(test_superseded_publications_are_answered_for_a_while),
 		DISTRIBUTION(test_a_new_source_supersedes_the_old_one),
+		DISTRIBUTION(test_the_window_ends),
 		DISTRIBUTION(test_dates_of_publications_differ_by_a_second),
 		DISTRIBUTION(test_completing_and_deleting_change_service),
 		DISTRIBUTION(test_a_path_is_published_once),
