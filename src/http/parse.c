@@ -189,6 +189,21 @@ static bool list_has(struct slice list, struct slice token)
 	return false;
 }
 
+/* Once, and as the last one. */
+static bool ends_in_chunked(struct slice codings)
+{
+	bool chunked = false;
+
+	while (codings.p != NULL) {
+		struct slice one = slice_trim(slice_cut(&codings, ','));
+
+		if (chunked)
+			return false;
+		chunked = slice_eq_nocase(one, SLICE("chunked"));
+	}
+	return chunked;
+}
+
 /* The fields that frame the message and the connection. */
 static int interpret(struct http_head *h, const char **why)
 {
@@ -237,6 +252,9 @@ static int interpret(struct http_head *h, const char **why)
 			if (slice_eq_nocase(f->name, SLICE("Transfer-Encoding"))) {
 				if (++codings > 1)
 					return refuse(why, 400, "more than one Transfer-Encoding field");
+				/* Where the body of a request ends is only known when chunked is the last coding (RFC 9112 §6.3). */
+				if (!ends_in_chunked(f->value))
+					return refuse(why, 400, "transfer coding that does not end in chunked");
 				if (!slice_eq_nocase(f->value, SLICE("chunked")))
 					return refuse(why, 501, "unknown transfer coding");
 				h->req.chunked = true;

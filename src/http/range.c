@@ -67,7 +67,9 @@ int http_range_parse(struct slice value, int64_t size, struct http_range *out, s
 		if (spec.n == 0) /* empty list elements are allowed: RFC 9110 §5.6.1 */
 			continue;
 		rc = parse_one(spec, size, &r);
-		if (rc < 0 || ++specs > max)
+		if (rc < 0)
+			return -416;
+		if (++specs > max)
 			return 0;
 		if (rc == 0)
 			continue;
@@ -75,8 +77,6 @@ int http_range_parse(struct slice value, int64_t size, struct http_range *out, s
 			return 0;
 		out[count++] = r;
 	}
-	if (specs == 0)
-		return 0;
 	if (count == 0)
 		return -416;
 	if (count > 1 && sum - size > size)

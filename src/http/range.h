@@ -10,8 +10,9 @@
 struct http_range {
 	int64_t from, to; /* first byte and the one after the last */
 };
-/* > 0: that many ranges, clipped to the size, in the order asked; 0: no usable Range field, send everything; -416: none is satisfiable. A set that is
- * malformed, has too many ranges, or that asks for more than twice the size in all, is ignored (0): that is what overlapping ranges are abused for. */
+/* > 0: that many ranges, clipped to the size, in the order asked; 0: no usable Range field, send everything; -416: none is satisfiable, or one is malformed
+ * (RFC 9110 §14.2 leaves that choice; Pulp's clients know it so). Other units must be ignored (§14.2). A set that has too many ranges, or that asks for more
+ * than twice the size in all, is ignored too: that is what overlapping ranges are abused for. */
 int http_range_parse(struct slice value, int64_t size, struct http_range *out, size_t max);
 
 /* 0: go on; 304 or 412: answer that. GET and HEAD of a representation that exists (RFC 9110 §13.2.2's order). */

@@ -78,7 +78,9 @@ static void end_in_failure(struct flight *f, const struct err *err, int64_t retr
 
 static void fail(struct flight *f, const struct err *err, int64_t retry_after_s)
 {
-	log_warn("lazy", "flight %" PRIu64 " failed: %s: %s: %s", f->id, f->key, err_text(err->code), err->msg);
+	/* Where no source was asked (all cool down, there is none) the reason was told when it arose: a client that repeats itself need not fill the log. */
+	log_line(f->asked ? LOG_WARN : LOG_INFO, "lazy", "flight %" PRIu64 " failed: %s: %s: %s", f->id, f->key,
+		err_text(err->code), err->msg);
 	metric_inc(M_flights_failed);
 	end_in_failure(f, err, retry_after_s);
 }
@@ -364,6 +366,8 @@ static void next_source(struct flight *f)
 			f->worst.code == -ERR_COOLDOWN || f->worst.code == -ERR_GONE ? f->retry_after_s : -1);
 		return;
 	}
+	log_warn("lazy", "flight %" PRIu64 " turns to the next source: %s: %s", f->id, err_text(f->last.code),
+		f->last.msg);
 	if (state_of(f) != FLIGHT_WAITING)
 		flight_set_state(f, FLIGHT_WAITING);
 	try_source(f);
@@ -447,7 +451,6 @@ static void source_failed(struct flight *f)
 	if ((f->last.code == -ERR_TRUNCATED || f->last.code == -ERR_TIMEOUT || f->last.code == -ERR_CONNECT) &&
 		resume(f))
 		return;
-	log_warn("lazy", "flight %" PRIu64 ": source fails: %s: %s", f->id, err_text(f->last.code), f->last.msg);
 	if (!f->noting)
 		f->missing = f->last.code == -ERR_GONE;
 	/* When the catalog is not told, the source is asked again by the next request. */
@@ -517,6 +520,7 @@ static void try_source(struct flight *f)
 		return;
 	}
 	flight_set_state(f, FLIGHT_FETCHING);
+	f->asked = true;
 	f->last = ERR_INIT;
 	f->named = false;
 	f->skip = 0;

@@ -89,6 +89,7 @@ struct flight {
 	struct err last;  /* why the current source failed */
 	bool ours;        /* ... or rather we: no other source would fare better */
 	bool named;       /* its text has the URL already */
+	bool asked;       /* some source was */
 	struct err worst; /* the failure that the answer is made of */
 	bool streamed;    /* policy of the source in use */
 	struct loop_timer timer;
