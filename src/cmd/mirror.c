@@ -5,6 +5,7 @@
 #include "catalog/remote.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "cmd/names.h"
 #include "cmd/remote_ops.h"
 
 #include <stdio.h>
@@ -13,13 +14,13 @@
 
 struct mirror {
 	const struct options *o;
-	const char *name;
+	const char *name, *base_path;
 	struct client *client;
 	json_t *remote, *repository, *distribution;
 	struct sync_done sync;
 };
 
-/* What can be known to be wrong before anything is made. */
+/* What can be known to be wrong before anything is made, and before the server is asked. */
 static int mirror_check(const struct options *o, struct err *err)
 {
 	struct slice policy = slice_str(o->policy), url = slice_trim(slice_str(o->operands[2]));
@@ -30,7 +31,44 @@ static int mirror_check(const struct options *o, struct err *err)
 		return err_set(err, -ERR_INVAL, "there is no policy '%s': immediate, on_demand or streamed", o->policy);
 	if (url_parse(url, &parts, err) < 0)
 		return err_wrap(err, "'%s'", o->operands[2]);
+	if (name_check(slice_str(o->operands[1]), err) < 0)
+		return -ERR_INVAL;
+	if (o->base_path != NULL)
+		return base_path_check(slice_str(o->base_path), err);
+	if (base_path_check(slice_str(o->operands[1]), err) < 0)
+		return err_wrap(err, "the name is no base path, give one with --base-path");
 	return 0;
+}
+
+/* Paths that overlap begin with the same segment: the server need not list more. */
+static int mirror_check_base_path(struct mirror *m, struct err *err)
+{
+	struct slice rest = slice_str(m->base_path);
+	struct buf path = BUF_INIT(65536);
+	json_t *all = NULL, *other;
+	size_t i;
+	int rc;
+
+	buf_adds(&path, ALL_DISTRIBUTIONS "?fields=pulp_href,name,base_path&base_path__contains=");
+	url_encode(&path, slice_cut(&rest, '/'), "");
+	rc = path.failed != 0 ? err_set(err, path.failed, "the base path is too long")
+			      : client_list(m->client, path.p, &all, err);
+	json_array_foreach(all, i, other)
+	{
+		const char *taken = json_text_of(other, "base_path"), *name = json_text_of(other, "name");
+		bool own = strcmp(name, m->name) == 0 &&
+			   slice_starts(slice_str(json_text_of(other, "pulp_href")), SLICE(DISTRIBUTIONS));
+
+		if (rc < 0 || own || !base_paths_overlap(slice_str(m->base_path), slice_str(taken)))
+			continue;
+		rc = err_set(err, -ERR_DENIED,
+			"the base path '%s' overlaps with '%s' of the distribution '%s'; give another one with "
+			"--base-path",
+			m->base_path, taken, name);
+	}
+	json_decref(all);
+	buf_fini(&path);
+	return rc;
 }
 
 /* Each step fills in what the next one needs. */
@@ -74,10 +112,16 @@ static int mirror_sync(struct mirror *m, struct err *err)
 	return rc;
 }
 
+/* Where nothing new came, nothing was published: of an empty upstream not even the empty version 0, and clients would be
+ * told that there is no such place. */
+static int mirror_publish(struct mirror *m, struct err *err)
+{
+	return m->sync.changed ? 0 : ensure_published(m->client, m->sync.version, err);
+}
+
 static int mirror_distribution(struct mirror *m, struct err *err)
 {
-	json_t *wanted = json_pack("{s:s, s:s, s:s}", "name", m->name, "base_path",
-		m->o->base_path != NULL ? m->o->base_path : m->name, "repository",
+	json_t *wanted = json_pack("{s:s, s:s, s:s}", "name", m->name, "base_path", m->base_path, "repository",
 		json_text_of(m->repository, "pulp_href"));
 	int rc = wanted != NULL ? ensure_object(m->client, DISTRIBUTIONS, wanted, &m->distribution, err)
 				: err_set(err, -ERR_INVAL, "name or base path are not UTF-8");
@@ -118,13 +162,16 @@ static int mirror_print(struct mirror *m, struct err *err)
 int cmd_mirror(const struct options *o)
 {
 	static int (*const steps[])(struct mirror * m, struct err * err) = {
+		mirror_check_base_path,
 		mirror_remote,
 		mirror_repository,
 		mirror_sync,
+		mirror_publish,
 		mirror_distribution,
 		mirror_print,
 	};
-	struct mirror m = {.o = o, .name = o->operands[1]};
+	struct mirror m = {
+		.o = o, .name = o->operands[1], .base_path = o->base_path != NULL ? o->base_path : o->operands[1]};
 	struct err err = ERR_INIT;
 	int rc = mirror_check(o, &err);
 

@@ -2,6 +2,7 @@
 #include "cmd/remote_ops.h"
 
 #include "base/check.h"
+#include "base/url.h"
 #include "cmd/progress.h"
 
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static int update_object(struct client *c, const json_t *is, const json_t *wante
 
 int ensure_object(struct client *c, const char *collection, const json_t *wanted, json_t **out, struct err *err)
 {
-	const char *name = json_text_of(wanted, "name");
+	const char *name = json_text_of(wanted, "name"), *at;
 	json_t *is = NULL;
 	int rc = client_find(c, collection, name, &is, err);
 
@@ -67,10 +68,35 @@ int ensure_object(struct client *c, const char *collection, const json_t *wanted
 		rc = client_do(c, "POST", collection, wanted, true, out, err);
 	else if (rc == 0)
 		rc = update_object(c, is, wanted, out, err);
-	json_decref(is);
+	at = is != NULL ? json_text_of(is, "pulp_href") : collection;
 	if (rc < 0)
-		return err_wrap(err, "%s%s", collection, name);
-	return 0;
+		err_wrap(err, "'%s' at %s%s", name, client_url(c), at);
+	json_decref(is);
+	return rc;
+}
+
+int ensure_published(struct client *c, const json_t *version, struct err *err)
+{
+	const char *href = json_text_of(version, "pulp_href");
+	json_t *there = NULL, *wanted = NULL;
+	struct buf path = BUF_INIT(65536);
+	int rc;
+
+	buf_adds(&path, PUBLICATIONS "?repository_version=");
+	url_encode(&path, slice_str(href), "/");
+	rc = path.failed != 0 ? err_set(err, path.failed, "the version's name is too long")
+			      : client_list(c, path.p, &there, err);
+	if (rc == 0 && json_array_size(there) == 0) {
+		wanted = json_pack("{s:s}", "repository_version", href);
+		rc = wanted != NULL ? client_do(c, "POST", PUBLICATIONS, wanted, false, NULL, err)
+				    : err_set(err, -ERR_NOMEM, "no memory for the request");
+	}
+	if (rc < 0)
+		err_wrap(err, "publishing %s%s", client_url(c), href);
+	json_decref(wanted);
+	json_decref(there);
+	buf_fini(&path);
+	return rc;
 }
 
 int sync_repository(struct client *c, const json_t *repository, const json_t *body, bool quiet, struct sync_done *out,

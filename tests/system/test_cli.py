@@ -91,6 +91,51 @@ def test_bad_url_is_an_error_before_anything_is_made(sluice):
     assert sluice.api.show("repositories/file/file/")["count"] == 0
 
 
+def made(sluice):
+    return [sluice.api.show(f"{kind}/file/file/")["count"] for kind in ("remotes", "repositories", "distributions")]
+
+
+@pytest.mark.parametrize("args, says", [(["sp ace"], "sp ace"), (["x" * 256], "255"), (["a/../b"], "a/../b"), ([" r"], "space"), (["r", "--base-path", "/r"], "/r"),
+                                        (["r", "--base-path", "a b"], "a b"), (["r", "--base-path", ""], "empty")], ids=range(7))
+def test_bad_name_or_base_path_is_an_error_before_anything_is_made(sluice, upstream, args, says):
+    r = sluice.cli("mirror", args[0], fill(upstream), *args[1:], check=False)
+    assert r.returncode == 2 and says in r.stderr, r.stderr
+    assert made(sluice) == [0, 0, 0] and upstream.hits("/r/PULP_MANIFEST") == 0
+
+
+@pytest.mark.parametrize("path", ["site", "site/docs", "site/docs/old"])
+def test_an_overlapping_base_path_is_an_error_before_anything_is_made(sluice, upstream, path):
+    url = fill(upstream)
+    sluice.mirror("first", url, "on_demand", "--base-path", "site/docs")
+    sluice.mirror("first", url, "on_demand", "--base-path", "site/docs")  # its own path is no obstacle
+    hits = upstream.hits("/r/PULP_MANIFEST")
+    r = sluice.cli("mirror", "other", url, "--base-path", path, check=False)
+    assert r.returncode == 4 and f"'{path}' overlaps with 'site/docs' of the distribution 'first'" in r.stderr, r.stderr
+    assert made(sluice) == [1, 1, 1] and upstream.hits("/r/PULP_MANIFEST") == hits
+    sluice.mirror("other", url, "on_demand", "--base-path", "site/docs2")
+
+
+def test_what_the_server_refuses_is_named_by_a_url_that_exists(sluice, upstream):
+    r = sluice.cli("mirror", "r", "file:///etc/PULP_MANIFEST", check=False)
+    assert r.returncode == 4, r.stderr
+    url = re.search(r"at (http://\S+/):", r.stderr).group(1)
+    assert url == sluice.base + "/pulp/api/v3/remotes/file/file/"
+    assert sluice.api.get(url[len(sluice.base):]).status_code == 200
+
+
+@pytest.mark.parametrize("mirror", [[], ["--mirror"]], ids=["additive", "mirror"])
+def test_mirror_of_an_empty_repository_is_empty_and_there(sluice, upstream, mirror):
+    url = upstream.manifest("/e/PULP_MANIFEST")
+    for _ in range(2):
+        sluice.mirror("empty", url, "on_demand", *mirror)
+        assert sluice.get("empty/").status_code == 200
+        assert sluice.get("empty/PULP_MANIFEST").content == b""
+    assert sluice.api.show("publications/file/file/")["count"] == 1
+    upstream.add("/e/f", 10)
+    sluice.mirror("empty", url, "on_demand", *mirror)
+    assert sluice.get("empty/f").status_code == 200
+
+
 def test_sync(sluice, upstream):
     sluice.mirror("r", fill(upstream))
     upstream.add("/r/new", 10)
