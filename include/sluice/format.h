@@ -113,7 +113,8 @@ enum sluice_field_type {
 	SLUICE_INTEGER,
 	SLUICE_BOOLEAN,
 	SLUICE_STRING_LIST,
-	SLUICE_OBJECT
+	SLUICE_OBJECT,
+	SLUICE_PATH /* a string: a canonical relative path, as sluice_publish_host.file_begin takes it */
 };
 struct sluice_field {
 	const char *name;

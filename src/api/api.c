@@ -63,6 +63,7 @@ static struct api_field field_of(const struct sluice_field *f, const struct api_
 		[SLUICE_BOOLEAN] = T_BOOLEAN,
 		[SLUICE_STRING_LIST] = T_STRINGS,
 		[SLUICE_OBJECT] = T_OBJECT,
+		[SLUICE_PATH] = T_STRING,
 	};
 
 	return (struct api_field){
@@ -72,6 +73,7 @@ static struct api_field field_of(const struct sluice_field *f, const struct api_
 			 (f->read_only || !(k->ops & (API_CREATE | API_UPDATE)) ? F_READ_ONLY : 0) |
 			 (f->write_only ? F_WRITE_ONLY : 0),
 		.default_json = f->default_json,
+		.check = f->type == SLUICE_PATH ? api_check_path : NULL,
 		.help = f->help,
 	};
 }

@@ -269,7 +269,8 @@ bool api_options_read(struct api_ctx *x, const struct api_field *fields, json_t 
 void api_problem(json_t *problems, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const char *api_text(struct api_ctx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool api_bool_parse(struct slice s, bool *out);
-extern api_check api_check_url, api_check_certificate, api_check_proxy_url, api_check_base_path, api_check_policy;
+extern api_check api_check_url, api_check_certificate, api_check_proxy_url, api_check_base_path, api_check_path,
+	api_check_policy;
 const char *api_label_problem(struct api_ctx *x, struct slice key, const json_t *value);
 
 /* ---- ref.c: hrefs and PRNs ---- */

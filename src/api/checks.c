@@ -103,19 +103,31 @@ out:
 	return problem;
 }
 
-const char *api_check_base_path(struct api_ctx *x, const struct api_field *f, json_t **value)
+static const char *not_canonical(struct api_ctx *x, const json_t *value)
+{
+	return api_text(x, "Relative path is not in canonical form. %s", json_string_value(value));
+}
+
+const char *api_check_path(struct api_ctx *x, const struct api_field *f, json_t **value)
 {
 	struct slice s = text_of(*value);
 	struct err err = ERR_INIT;
 
 	if (s.n > 0 && (s.p[0] == '/' || s.p[s.n - 1] == '/'))
 		return "Relative path cannot begin or end with slashes.";
-	for (size_t i = 0; i < s.n; i++)
+	return url_relpath_check(s, &err) < 0 ? not_canonical(x, *value) : NULL;
+}
+
+/* Part of URLs that people write down: nothing in it may need an escape. */
+const char *api_check_base_path(struct api_ctx *x, const struct api_field *f, json_t **value)
+{
+	struct slice s = text_of(*value);
+	const char *problem = api_check_path(x, f, value);
+
+	for (size_t i = 0; problem == NULL && i < s.n; i++)
 		if (strchr(" \t\r\n\v\f?#", s.p[i]) != NULL)
-			return api_text(x, "Relative path is not in canonical form. %s", json_string_value(*value));
-	if (url_relpath_check(s, &err) < 0)
-		return api_text(x, "Relative path is not in canonical form. %s", json_string_value(*value));
-	return NULL;
+			problem = not_canonical(x, *value);
+	return problem;
 }
 
 const char *api_check_policy(struct api_ctx *x, const struct api_field *f, json_t **value)

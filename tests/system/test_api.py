@@ -383,6 +383,24 @@ def test_bad_base_paths(a, path):
     assert list(refused(a, "distributions/file/file/", name="bad", base_path=path)) == ["base_path"]
 
 
+@pytest.mark.parametrize("path", ["", "/abs", "../x", ".", "a/..", "a//b", "a\\b", "PULP_MANIFEST/", "a\tb", [], 1, "x" * 5000])
+def test_manifest_names_are_paths(a, path):
+    name = next(NAME)
+    repo = a.repository(name)
+    for refusal in (refused(a, "repositories/file/file/", name=name + "x", manifest=path),
+                    refused(a, "publications/file/file/", repository=repo["pulp_href"], manifest=path)):
+        assert list(refusal) == ["manifest"]
+    r = a.patch(repo["pulp_href"], json={"manifest": path}, check=False)
+    assert r.status_code == 400 and list(r.json()) == ["manifest"], r.text
+    assert a.show(repo["pulp_href"])["manifest"] == "PULP_MANIFEST"
+
+
+@pytest.mark.parametrize("path", [None, "INDEX", "lists/all files.txt"])
+def test_other_names_of_the_manifest(a, path):
+    repo = a.repository(next(NAME), manifest=path)
+    assert repo["manifest"] == path and a.publish(repo, manifest=path)["manifest"] == path
+
+
 def test_distribution_has_one_source(a):
     n = next(NAME)
     repo = a.repository(n)

@@ -7,7 +7,7 @@
 
 static const struct sluice_field repository_fields[] = {
 	{.name = "manifest",
-		.type = SLUICE_STRING,
+		.type = SLUICE_PATH,
 		.nullable = true,
 		.default_json = "\"" FILE_MANIFEST "\"",
 		.help = "Name of the manifest in publications that autopublish makes; null: none."},
@@ -16,7 +16,7 @@ static const struct sluice_field repository_fields[] = {
 
 static const struct sluice_field publication_fields[] = {
 	{.name = "manifest",
-		.type = SLUICE_STRING,
+		.type = SLUICE_PATH,
 		.nullable = true,
 		.default_json = "\"" FILE_MANIFEST "\"",
 		.help = "Name of the manifest that lists every file; null: none."},
