@@ -234,7 +234,7 @@ static void conn_on_timer(struct loop_timer *t)
 
 struct slice conn_input(const struct conn *c)
 {
-	return slice_of(c->in + c->in_at, c->in_n);
+	return c->in != NULL ? slice_of(c->in + c->in_at, c->in_n) : SLICE_NULL;
 }
 
 int conn_keep(struct conn *c, const char *p, size_t n)
