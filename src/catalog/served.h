@@ -95,6 +95,7 @@ int catalog_source_missing(struct txn *t, int64_t remote_artifact_id, int64_t wh
 /* An artifact row by digest: id and size; -ERR_NOTFOUND. */
 int catalog_artifact_find(struct txn *t, const uint8_t sha256[32], int64_t *id, int64_t *size, struct err *err);
 /* The artifact that a content artifact points to by now; -ERR_NOTFOUND while it is not saved. */
-int catalog_artifact_of(struct txn *t, int64_t content_artifact_id, struct digests *digests, int64_t *size, struct err *err);
+int catalog_artifact_of(
+	struct txn *t, int64_t content_artifact_id, struct digests *digests, int64_t *size, struct err *err);
 
 #endif

@@ -97,9 +97,9 @@ struct content {
 	size_t shard_count;
 	_Atomic int64_t jobs; /* of the pool, that belong to no request */
 
-	pthread_mutex_t lock;  /* of what follows */
-	struct snapshot *snap; /* the newest */
-	bool loading;          /* one of `jobs` */
+	pthread_mutex_t lock;       /* of what follows */
+	struct snapshot *snap;      /* the newest */
+	bool loading;               /* one of `jobs` */
 	uint64_t failed_generation; /* could not be loaded (database down): the old one serves on until retry_at_ns */
 	int64_t retry_at_ns;
 	struct pool_job load;

@@ -47,7 +47,7 @@ struct flight_want {
 	struct digests digests; /* declared; may be empty */
 	int64_t size;           /* -1 unknown */
 	bool saved;             /* the catalog believes that the store has it */
-	bool alone;             /* share with requests of this content artifact and repository only: see flight_try_alone */
+	bool alone; /* share with requests of this content artifact and repository only: see flight_try_alone */
 };
 
 /* Joins the flight that fetches it, or starts one. Any thread; never blocks. Success: *out holds a reference, given back with flight_leave.

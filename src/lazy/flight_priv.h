@@ -47,7 +47,8 @@ struct flight {
 	struct lazy *lz;
 	uint64_t id;
 	char key[FLIGHT_KEY_MAX];
-	_Atomic int refs; /* each reader has one; the driver until the end; each post and job on its way (flight_hold) */
+	_Atomic int
+		refs; /* each reader has one; the driver until the end; each post and job on its way (flight_hold) */
 
 	/* table lock */
 	struct flight *chain;
@@ -156,9 +157,9 @@ struct lazy {
 	struct flight_table table;
 	struct stage files, rows;
 	_Atomic uint64_t next_id;
-	_Atomic int64_t work;    /* holders of flights that still do something (flight_hold) */
-	_Atomic bool closed;     /* no more flights */
-	bool stopping;           /* fetch loop: nothing new is begun */
+	_Atomic int64_t work; /* holders of flights that still do something (flight_hold) */
+	_Atomic bool closed;  /* no more flights */
+	bool stopping;        /* fetch loop: nothing new is begun */
 	struct loop_post cancel_all;
 	unsigned allowed_digests; /* bits of settings.storage_allowed_checksums */
 };
