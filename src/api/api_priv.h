@@ -238,6 +238,10 @@ void api_txn_end(struct api_ctx *x);
 
 /* Answers. Each once; json is taken over. */
 void api_reply(struct api_ctx *x, int status, json_t *json);
+/* A 200 made in pieces, so that a long list needs no tree of all its objects: begins with `head`; JSON is appended. Text between goes into res->body. An
+ * error in between is answered as any other: it replaces what was begun. */
+void api_reply_begin(struct api_ctx *x, const char *head);
+int api_reply_part(struct api_ctx *x, const json_t *json);
 void api_reply_detail(struct api_ctx *x, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void api_reply_bare(struct api_ctx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* 400 ["…"] */
 void api_reply_field(struct api_ctx *x, const char *field, const char *fmt, ...)

@@ -303,37 +303,85 @@ static int add_base(const struct api_route *rt, struct query *q, struct err *err
 	return rc;
 }
 
+/* Rows that are read and rendered at once: a page of any length costs the memory of its text. */
+#define ROWS_AT_ONCE 1000
+
+static int add_rows(struct api_ctx *x, const struct api_resource *r, const json_t *rows,
+	const struct api_selection *sel, bool first)
+{
+	json_t *row;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(rows, i, row)
+	{
+		json_t *shown = api_show_row(x, r, row, sel);
+
+		if (shown == NULL)
+			return -ERR_NOMEM;
+		if (!first || i > 0)
+			rc = buf_add(&x->res->body, ",", 1);
+		if (rc == 0)
+			rc = api_reply_part(x, shown);
+		json_decref(shown);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int begin_page(struct api_ctx *x, int64_t count, int64_t limit, int64_t offset)
+{
+	json_t *next = offset + limit < count ? page_url(x, limit, offset + limit) : json_null();
+	json_t *previous = offset > 0 ? page_url(x, limit, offset > limit ? offset - limit : 0) : json_null();
+	int rc;
+
+	api_reply_begin(x, "{\"count\":");
+	buf_addf(&x->res->body, "%lld,\"next\":", (long long)count);
+	rc = api_reply_part(x, next);
+	buf_adds(&x->res->body, ",\"previous\":");
+	if (rc == 0)
+		rc = api_reply_part(x, previous);
+	buf_adds(&x->res->body, ",\"results\":[");
+	json_decref(next);
+	json_decref(previous);
+	return rc < 0 ? rc : x->res->body.failed;
+}
+
 static void reply_page(
 	struct api_ctx *x, const struct api_resource *r, struct query *q, const struct api_selection *sel)
 {
 	int64_t limit = number_or(api_param_get(x, "limit"), LIMIT_DEFAULT),
-		offset = number_or(api_param_get(x, "offset"), 0), count;
-	json_t *rows = NULL, *results = json_array(), *row;
+		offset = number_or(api_param_get(x, "offset"), 0), count, done = 0;
 	struct err err = ERR_INIT;
+	bool more = true;
 	struct txn *t;
-	size_t i;
 	int rc;
 
 	limit = limit == 0 ? LIMIT_DEFAULT : limit;
-	query_page(q, limit, offset);
-	if ((rc = api_txn(x, &t, &err)) < 0 || (rc = query_count(t, q, &count, &err)) < 0 ||
-		(rc = query_rows(t, q, &rows, &err)) < 0) {
+	rc = api_txn(x, &t, &err);
+	if (rc == 0)
+		rc = query_count(t, q, &count, &err);
+	if (rc == 0)
+		rc = begin_page(x, count, limit, offset);
+	while (rc == 0 && more) { /* one transaction: the parts fit together */
+		int64_t part = MIN(limit - done, ROWS_AT_ONCE);
+		json_t *rows = NULL;
+
+		query_page(q, part, offset + done);
+		rc = query_rows(t, q, &rows, &err);
+		if (rc == 0)
+			rc = add_rows(x, r, rows, sel, done == 0);
+		more = (int64_t)json_array_size(rows) == part && done + part < limit;
+		done += part;
+		json_decref(rows);
+	}
+	if (rc == 0)
+		rc = buf_adds(&x->res->body, "]}");
+	if (rc < 0 && err.code == 0)
+		(void)err_set(&err, rc, "a list of %lld rows from %lld on", (long long)limit, (long long)offset);
+	if (rc < 0)
 		api_reply_err(x, rc, &err);
-		goto out;
-	}
-	json_array_foreach(rows, i, row) if (json_array_append_new(results, api_show_row(x, r, row, sel)) < 0)
-	{
-		api_reply_err(x, -ERR_NOMEM, &err);
-		goto out;
-	}
-	api_reply(x, 200,
-		json_pack("{s:I, s:o, s:o, s:O}", "count", (json_int_t)count, "next",
-			offset + limit < count ? page_url(x, limit, offset + limit) : json_null(), "previous",
-			offset > 0 ? page_url(x, limit, offset > limit ? offset - limit : 0) : json_null(), "results",
-			results));
-out:
-	json_decref(rows);
-	json_decref(results);
 }
 
 void api_list(struct api_ctx *x, const struct api_route *rt)

@@ -90,6 +90,23 @@ void api_reply(struct api_ctx *x, int status, json_t *json)
 	json_decref(json);
 }
 
+void api_reply_begin(struct api_ctx *x, const char *head)
+{
+	buf_fini(&x->res->body);
+	x->res->body = BUF_INIT(BODY_MAX);
+	x->res->status = 200;
+	x->res->content_type = "application/json";
+	buf_adds(&x->res->body, head);
+}
+
+int api_reply_part(struct api_ctx *x, const json_t *json)
+{
+	if (json_dump_callback(
+		    json, buf_dump, &x->res->body, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) != 0)
+		return x->res->body.failed < 0 ? x->res->body.failed : -ERR_NOMEM;
+	return 0;
+}
+
 /* A text that was cut to fit may end inside a character. */
 static const char *whole(struct buf *b)
 {
