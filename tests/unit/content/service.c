@@ -87,10 +87,17 @@ void service_start(struct service *s, size_t loop_count)
 	http_server_start(s->http);
 }
 
+void service_cut(struct service *s)
+{
+	http_server_drain(s->http, 0);
+	s->cut = true;
+}
+
 /* As the server ends. */
 void service_close(struct service *s)
 {
-	http_server_drain(s->http, 0);
+	if (!s->cut)
+		service_cut(s);
 	if (s->content != NULL)
 		content_drain(s->content, 20000);
 	for (size_t i = 0; i < s->loop_count; i++) {

@@ -25,10 +25,13 @@ struct service {
 	http_handler *handler; /* instead of the content service's */
 	int port;
 	int fds;
+	bool cut;
 };
 /* Settings may be changed in between; queue_max is the pool's. With one loop all requests share a cache. */
 void service_open(struct service *s, int pool_threads, int queue_max);
 void service_start(struct service *s, size_t loop_count);
+/* Cuts all connections off, as at the end of the server. */
+void service_cut(struct service *s);
 /* Clients are closed before. Checks that no descriptor is left. */
 void service_close(struct service *s);
 
