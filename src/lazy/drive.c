@@ -79,7 +79,9 @@ static void end_in_failure(struct flight *f, const struct err *err, int64_t retr
 static void fail(struct flight *f, const struct err *err, int64_t retry_after_s)
 {
 	/* Where no source was asked (all cool down, there is none) the reason was told when it arose: a client that repeats itself need not fill the log. */
-	log_line(f->asked ? LOG_WARN : LOG_INFO, "lazy", "flight %" PRIu64 " failed: %s: %s: %s", f->id, f->key,
+	bool warn = f->asked || !drive_blames_source(err->code);
+
+	log_line(warn ? LOG_WARN : LOG_INFO, "lazy", "flight %" PRIu64 " failed: %s: %s: %s", f->id, f->key,
 		err_text(err->code), err->msg);
 	metric_inc(M_flights_failed);
 	end_in_failure(f, err, retry_after_s);
