@@ -48,7 +48,7 @@ struct request {
 	struct slice path; /* below the content prefix, no leading slash */
 	enum step step;
 	uint64_t generation;   /* at its arrival, + 1: what it must see at least */
-	struct snapshot *snap; /* a reference while waiting; borrowed from the shard otherwise */
+	struct snapshot *snap; /* a reference while a job runs; else borrowed from the shard, and stale after a wait */
 	bool owns_snap;
 	int dist;          /* index; -1 */
 	struct slice rest; /* path inside the distribution; p == NULL: its root without the slash */
