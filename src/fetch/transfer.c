@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "base/url.h"
 #include "fetch/ca.h"
+#include "fetch/client_cert.h"
 #include "fetch/fetch_priv.h"
 #include "fetch/head.h"
 #include "fetch/origin.h"
@@ -30,6 +31,7 @@
 #define DISCARD_MAX 65536    /* past it a new connection is cheaper than the rest of the body */
 #define RETRY_AFTER_MAX_S 60 /* who asks for more is answered by giving up: that is for the caller to plan */
 #define RECEIVE_BYTES (128 * 1024L)
+#define TLS_REFUSED_US 2000000 /* who turns away a client for its certificate does so at once */
 
 enum phase { PHASE_HEAD, PHASE_BODY, PHASE_DISCARD };
 enum verdict {
@@ -46,7 +48,8 @@ struct transfer {
 	CURL *easy;
 	bool added; /* to the upstream */
 	struct curl_slist *headers;
-	char *url; /* of this hop */
+	char *url;       /* of this hop */
+	bool shows_cert; /* in this hop */
 	int hops;
 	struct head head;
 	enum phase phase;
@@ -287,10 +290,13 @@ static CURLcode set_tls(struct transfer *t, const struct fetch_remote *r, bool t
 		SET(CURLOPT_CAPATH, (char *)NULL);
 		SET(CURLOPT_SSL_CTX_FUNCTION, ca_apply);
 	}
-	if (rc != CURLE_OK || !trusted || r->client_cert == NULL || r->client_cert[0] == '\0')
+	t->shows_cert = trusted && r->client_cert != NULL && r->client_cert[0] != '\0';
+	if (rc != CURLE_OK || !t->shows_cert)
 		return rc;
 	SET(CURLOPT_SSLCERTTYPE, "PEM");
 	SET(CURLOPT_SSLKEYTYPE, "PEM");
+	/* Without one, libcurl takes the length of a null pointer when the key turns out to be encrypted. */
+	SET(CURLOPT_KEYPASSWD, "");
 	if (rc == CURLE_OK)
 		rc = set_blob(t, CURLOPT_SSLCERT_BLOB, r->client_cert);
 	/* A certificate without a key of its own: both are often kept in one file. */
@@ -529,9 +535,40 @@ static const struct {
 	{CURLE_URL_MALFORMAT, -ERR_INVAL, false},
 };
 
+/* TLS 1.3: the client is done before the server has looked at its certificate. A server that wants one and got none takes
+ * the connection and closes it when the request is on its way; which call then fails, and how, is chance. */
+static bool closed_after_handshake(struct transfer *t, CURLcode result)
+{
+	curl_off_t shaken_us = 0, ended_us = 0;
+	long connects = 0;
+
+	if ((result != CURLE_SEND_ERROR && result != CURLE_RECV_ERROR) || t->phase != PHASE_HEAD)
+		return false;
+	return slice_starts_nocase(slice_str(t->url), SLICE("https:")) &&
+	       curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects > 0 &&
+	       curl_easy_getinfo(t->easy, CURLINFO_APPCONNECT_TIME_T, &shaken_us) == CURLE_OK && shaken_us > 0 &&
+	       curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &ended_us) == CURLE_OK &&
+	       ended_us - shaken_us < TLS_REFUSED_US;
+}
+
+/* In our words where libcurl's lead nowhere. */
+static const char *transfer_why(struct transfer *t, CURLcode result)
+{
+	const struct fetch_remote *r = &t->fetch->upstream->remote;
+	const char *why = NULL;
+
+	if (result == CURLE_SSL_CERTPROBLEM && t->shows_cert)
+		why = client_cert_problem(r->client_cert, r->client_key);
+	else if (!t->shows_cert && closed_after_handshake(t, result))
+		why = "the server closed the TLS connection; it may want a client certificate";
+	if (why != NULL)
+		return why;
+	return t->curl_text[0] != '\0' ? t->curl_text : curl_easy_strerror(result);
+}
+
 static void transfer_broke(struct transfer *t, CURLcode result)
 {
-	const char *why = t->curl_text[0] != '\0' ? t->curl_text : curl_easy_strerror(result);
+	const char *why = transfer_why(t, result);
 	int code = -ERR_UPSTREAM;
 	bool may_pass = false;
 	long proxy_status = 0;

@@ -303,6 +303,64 @@ static void test_a_broken_certificate_is_said(void **state)
 	site_close(&s);
 }
 
+static char *encrypted_key(void)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	PEM_write_bio_PrivateKey(bio, client.key, EVP_aes_128_cbc(), (const unsigned char *)"secret", 6, NULL, NULL);
+	return pem_of(bio);
+}
+
+static void test_a_certificate_and_a_key_that_do_not_fit_are_named(void **state)
+{
+	char *locked = encrypted_key();
+	const struct {
+		const char *cert, *key, *said;
+	} cases[] = {
+		{client.cert_pem, stranger.key_pem, "the client certificate and the private key do not match"},
+		{client.cert_pem, "not a key", "the client's private key cannot be read"},
+		{client.cert_pem, NULL, "the client's private key cannot be read"},
+		{client.cert_pem, locked, "the client's private key is encrypted"},
+		{client.key_pem, client.key_pem, "the client certificate cannot be read"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct call c = {0};
+		struct site s;
+
+		site_open(&s, &server, SSL_VERIFY_NONE);
+		s.env.remote.client_cert = cases[i].cert;
+		s.env.remote.client_key = cases[i].key;
+		s.env.remote.max_retries = 3;
+		assert_int_equal(call_run(&s.env, &c, "x"), -ERR_CONNECT);
+		if (strstr(c.err.msg, cases[i].said) == NULL || strstr(c.err.msg, "attempt") != NULL)
+			fail_msg("case %zu: %s", i, c.err.msg);
+		call_free(&c);
+		site_close(&s);
+	}
+	free(locked);
+}
+
+static void test_a_server_that_wants_a_certificate_is_understood(void **state)
+{
+	static const char hint[] = "the server closed the TLS connection; it may want a client certificate";
+
+	(void)state;
+	/* Whether the sending or the receiving fails is a race. */
+	for (int i = 0; i < 20; i++) {
+		struct call c = {0};
+		struct site s;
+
+		site_open(&s, &server, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+		assert_int_equal(call_run(&s.env, &c, "x"), -ERR_CONNECT);
+		if (strstr(c.err.msg, hint) == NULL)
+			fail_msg("%s", c.err.msg);
+		call_free(&c);
+		site_close(&s);
+	}
+}
+
 static void test_another_origin_sees_no_certificate(void **state)
 {
 	struct site s;
@@ -369,6 +427,8 @@ int main(void)
 		cmocka_unit_test(test_client_certificate),
 		cmocka_unit_test(test_certificate_and_key_in_one),
 		cmocka_unit_test(test_a_broken_certificate_is_said),
+		cmocka_unit_test(test_a_certificate_and_a_key_that_do_not_fit_are_named),
+		cmocka_unit_test(test_a_server_that_wants_a_certificate_is_understood),
 		cmocka_unit_test(test_another_origin_sees_no_certificate),
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_the_system_decides_by_default),
