@@ -123,7 +123,7 @@ def test_an_upstream_that_hangs_hinders_nobody(lazy, upstream):
         assert s.get("r/0").status_code == 200
         assert s.get("r/none").status_code == 404
         assert s.api.get("tasks/").status_code == 200
-        assert time.monotonic() - start < 1 * SLOW
+        assert time.monotonic() - start < 5 * SLOW  # the hanging one would take a minute
     assert s.get("r/2").content == upstream.body("/r/2").all()
     for c in conns:
         c.sock.close()
