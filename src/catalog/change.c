@@ -370,12 +370,13 @@ static int drop_remote_artifacts(struct db *db, const struct change *ch, int64_t
 		err, DB_I64(ch->opts.remote_id), DB_I64(content_id), DB_I64(ch->tag));
 }
 
-/* Units of the repository that were not declared: mirrors let them go, and the remote does not offer them any more. */
+/* Units of the repository that were not declared. Mirrors let them go. Of what leaves the repository the remote's offers go too; what stays keeps them, because
+ * upstream may well serve still what it does not list any more. */
 static int settle_piece(struct change *ch, int64_t *after, bool *more, struct err *err)
 {
 	struct {
 		int64_t id;
-		bool remove;
+		bool remove, drop;
 	} todo[BATCH];
 	size_t n = 0;
 	int looked = 0, rc;
@@ -401,14 +402,17 @@ static int settle_piece(struct change *ch, int64_t *after, bool *more, struct er
 		if (!db_col_null(s, 2) && db_col_i64(s, 2) == 0)
 			continue;
 		todo[n].id = *after;
-		todo[n++].remove = ch->opts.mirror && db_col_null(s, 1) && db_col_null(s, 2);
+		todo[n].remove = ch->opts.mirror && db_col_null(s, 1) && db_col_null(s, 2);
+		/* Replaced, let go, or declared with fewer artifacts than it has. */
+		todo[n].drop = todo[n].remove || !db_col_null(s, 1) || !db_col_null(s, 2);
+		n++;
 	}
 	db_done(&s);
 	*more = looked == LOOK || n == BATCH;
 	for (size_t i = 0; i < n && rc >= 0; i++) {
 		if (todo[i].remove)
 			rc = member_remove(txn_db(t), ch, todo[i].id, err);
-		if (rc >= 0 && ch->opts.remote_id != 0)
+		if (rc >= 0 && ch->opts.remote_id != 0 && todo[i].drop)
 			rc = drop_remote_artifacts(txn_db(t), ch, todo[i].id, err);
 	}
 out:

@@ -74,8 +74,8 @@ struct change_result {
 	struct uuid uuid;
 	int64_t added, removed, present;
 };
-/* mirror: removes what was not declared. With a remote: drops its remote artifacts that were not declared any more, from content of this
- * repository, and records (repository, remote) as synced together. Then completes the version (one small transaction), or sweeps it when
+/* mirror: removes what was not declared. With a remote: drops its remote artifacts from content that leaves this repository, and from
+ * artifacts that a declared unit no longer names or offers; and records (repository, remote) as synced together. Then completes the version (one small transaction), or sweeps it when
  * nothing differs. Applies retain_repo_versions. Frees *pch in any case. Bumps the generation. */
 int change_finish(struct change **pch, struct change_result *out, struct err *err);
 /* Undoes everything but content rows (which are shared and become orphans). Frees. NULL is fine. */

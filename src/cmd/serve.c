@@ -346,6 +346,9 @@ static int serve_up(struct serve *s, const struct options *o, struct err *err)
 
 /* ---- the end ---- */
 
+/* A short task may end by itself; a long one is failed and begun anew by whoever wants it, so waiting longer only delays the stop. */
+#define TASK_GRACE_MS 5000
+
 /* Requests first, then what they had started, then what nobody uses any more. */
 static void serve_down(struct serve *s, int64_t drain_ms)
 {
@@ -356,7 +359,7 @@ static void serve_down(struct serve *s, int64_t drain_ms)
 		http_server_drain(s->http, LEFT_MS);
 	if (s->content != NULL)
 		content_drain(s->content, LEFT_MS);
-	worker_stop(&s->worker, LEFT_MS);
+	worker_stop(&s->worker, MIN(LEFT_MS, TASK_GRACE_MS));
 #undef LEFT_MS
 	for (size_t i = 0; i < s->thread_count; i++)
 		loop_stop(s->loops[i]);

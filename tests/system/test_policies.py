@@ -545,3 +545,14 @@ def test_a_new_publication_is_served_as_soon_as_its_task_is_over(sluice, upstrea
         upstream.add("/r/f", b"%d" % i)
         api.sync(repo)
         assert sluice.get("r/f").content == b"%d" % i
+
+
+def test_what_upstream_no_longer_lists_is_still_asked_for(sluice, upstream):
+    """An additive sync keeps the unit, so that its file can still be had as long as upstream serves it."""
+    old, new = upstream.add("/r/old", b"still there"), upstream.add("/r/new", b"new")
+    upstream.add("/r/MANIFEST", f"old,{old.sha256},{old.size}\n")
+    repo = sluice.api.repo("r", upstream.url("/r/MANIFEST"), "on_demand")
+    upstream.add("/r/MANIFEST", f"new,{new.sha256},{new.size}\n")
+    sluice.api.sync(repo)
+    assert sluice.get("r/old").content == old.all()
+    assert sluice.get("r/new").content == new.all()
