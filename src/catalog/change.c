@@ -436,24 +436,34 @@ static int count_rows(struct db *db, const struct change *ch, int64_t *added, in
 	return rc < 0 ? rc : 0;
 }
 
-/* The one transaction that makes the version real, or lets it go when it is as the one before. */
-static int complete_in(struct txn *t, struct change *ch, struct change_result *out, struct err *err)
+/* What it is going to be. *latest: the version before; id 0: none. */
+static int look_ahead(
+	struct txn *t, struct change *ch, struct change_result *out, struct version_row *latest, struct err *err)
 {
-	struct version_row latest = {.id = 0};
-	struct db *db = txn_db(t);
 	int rc;
 
+	*latest = (struct version_row){.id = 0};
 	*out = (struct change_result){.version_id = ch->version_id, .number = ch->number, .uuid = ch->uuid};
-	rc = catalog_version_latest(t, ch->opts.repository_id, &latest, err);
+	rc = catalog_version_latest(t, ch->opts.repository_id, latest, err);
 	if (rc == -ERR_NOTFOUND) /* not made by catalog_repository_create: its first version is never left out */
 		out->changed = true;
 	else if (rc < 0)
 		return rc;
-	rc = count_rows(db, ch, &out->added, &out->removed, err);
+	rc = count_rows(txn_db(t), ch, &out->added, &out->removed, err);
+	out->changed |= out->added > 0 || out->removed > 0;
+	out->present = latest->present + out->added - out->removed;
+	return rc;
+}
+
+/* The one transaction that makes the version real, or lets it go when it is as the one before. */
+static int complete_in(struct txn *t, struct change *ch, struct change_result *out, struct err *err)
+{
+	struct version_row latest;
+	struct db *db = txn_db(t);
+	int rc = look_ahead(t, ch, out, &latest, err);
+
 	if (rc < 0)
 		return rc;
-	out->changed |= out->added > 0 || out->removed > 0;
-	out->present = latest.present + out->added - out->removed;
 	if (out->changed) {
 		rc = db_do(db,
 			"UPDATE repository_version SET complete = 1, added = $1, removed = $2, present = $3, updated = "
@@ -495,21 +505,51 @@ static void leave(struct change *ch)
 		txn_end(&t);
 }
 
-int change_finish(struct change **pch, struct change_result *out, struct err *err)
+static int settle(struct change *ch, struct err *err)
 {
-	struct change_result result;
-	struct change *ch = *pch;
-	struct txn *t = NULL;
-	bool more = ch->opts.mirror || ch->opts.remote_id != 0;
+	bool more = !ch->settled && (ch->opts.mirror || ch->opts.remote_id != 0);
 	int64_t after = 0;
 	int rc = 0;
 
 	while (rc == 0 && more)
 		rc = settle_piece(ch, &after, &more, err);
+	ch->settled = rc == 0;
+	return rc;
+}
+
+int change_settle(struct change *ch, struct change_result *out, struct err *err)
+{
+	struct version_row latest;
+	struct txn *t = NULL;
+	int rc = settle(ch, err);
+
+	if (rc == 0)
+		rc = catalog_read(ch->c, &t, err);
+	if (rc == 0)
+		rc = look_ahead(t, ch, out, &latest, err);
+	txn_end(&t);
+	return rc;
+}
+
+int change_finish(struct change **pch, struct change_result *out, struct err *err)
+{
+	return change_finish_with(pch, NULL, NULL, out, err);
+}
+
+int change_finish_with(struct change **pch, int (*also)(struct txn *t, void *arg, struct err *err), void *arg,
+	struct change_result *out, struct err *err)
+{
+	struct change_result result;
+	struct change *ch = *pch;
+	struct txn *t = NULL;
+	int rc = settle(ch, err);
+
 	if (rc == 0)
 		rc = catalog_write(ch->c, &t, err);
 	if (rc == 0) {
 		rc = complete_in(t, ch, &result, err);
+		if (rc == 0 && result.changed && also != NULL)
+			rc = also(t, arg, err);
 		rc = end(&t, rc, err);
 	}
 	if (rc < 0) {

@@ -78,6 +78,12 @@ struct change_result {
  * artifacts that a declared unit no longer names or offers; and records (repository, remote) as synced together. Then completes the version (one small transaction), or sweeps it when
  * nothing differs. Applies retain_repo_versions. Frees *pch in any case. Bumps the generation. */
 int change_finish(struct change **pch, struct change_result *out, struct err *err);
+/* In two steps, for what must be there exactly when the version is (its publication): first only what change_finish does before
+ * the version is complete. *out is what it will be; its rows can be read under its number, and version_id referred to. */
+int change_settle(struct change *ch, struct change_result *out, struct err *err);
+/* Then the rest; `also` (NULL: nothing) is part of the transaction that completes the version, when one is made. Its failure is the change's. */
+int change_finish_with(struct change **pch, int (*also)(struct txn *t, void *arg, struct err *err), void *arg,
+	struct change_result *out, struct err *err);
 /* Undoes everything but content rows (which are shared and become orphans). Frees. NULL is fine. */
 void change_abort(struct change **pch);
 /* Sweeps versions in the making that no one works on: at start, and by the owner of the reservation before change_begin (which calls it). */

@@ -18,6 +18,7 @@ struct change {
 	int64_t tag; /* of its rows in the temporary tables change_unit and change_artifact */
 	int64_t version_id, number, since, created_us;
 	struct uuid uuid;
+	bool settled;
 	/* A directory which, like all above it, is no unit's path: most units lie beside the one before. */
 	struct buf clean_dir;
 	struct buf below_from, below_to; /* member.c: scratch */

@@ -129,27 +129,18 @@ static int change(struct modify *m, const json_t *args)
 		rc = apply(m, remove, false);
 	if (rc == 0)
 		rc = apply(m, json_object_get(args, "add"), true);
-	return rc == 0 ? change_finish(&m->change, &m->result, m->err) : rc;
+	return rc;
 }
 
-static int publish(struct modify *m)
+static int make_version(struct modify *m)
 {
 	struct publish_what what = {.env = m->env, .format = m->format, .repository = m->repository};
-	struct txn *t = NULL;
-	json_t *fields;
+	json_t *fields = publish_repository_fields(m->format, m->repository);
 	int rc;
 
-	if (!m->repository->autopublish)
-		return 0;
-	rc = catalog_read(m->env->catalog, &t, m->err);
-	if (rc == 0)
-		rc = catalog_version_by_id(t, m->result.version_id, &what.version, m->err);
-	txn_end(&t);
-	if (rc != 0)
-		return rc;
-	fields = publish_repository_fields(m->format, m->repository);
 	what.fields = fields;
-	rc = publish_version(m->task, &what, NULL, m->err);
+	rc = publish_change(
+		m->task, m->repository, m->repository->autopublish ? &what : NULL, &m->change, &m->result, m->err);
 	json_decref(fields);
 	return rc;
 }
@@ -184,12 +175,8 @@ int modify_task(struct task *t, struct err *err)
 
 	if (rc == 0)
 		rc = change(&m, args);
-	if (rc == 0 && m.result.changed) {
-		rc = sync_created_version(
-			t, m.repository->type, &m.repository->uuid, m.result.number, &m.result.uuid, m.err);
-		if (rc == 0)
-			rc = publish(&m);
-	}
+	if (rc == 0)
+		rc = make_version(&m);
 	change_abort(&m.change);
 	repository_row_free(&m.repository);
 	return rc;

@@ -1,6 +1,7 @@
 /* Making a publication: the format writes its metadata, file by file, into staging; here each becomes an artifact and a
- * published path. Files are written sixty-four at a time, in one transaction each; nothing is served before the last one,
- * which completes the publication. What a crash leaves is swept at the next start. */
+ * published path. Files are written sixty-four at a time, in one transaction each; nothing is served before the
+ * publication is completed. That of a new version is made while the version itself is still in the making, and one
+ * transaction completes both. What a crash leaves is swept at the next start. */
 #include "sync/sync_priv.h"
 
 #include "base/check.h"
@@ -98,7 +99,7 @@ static void forget_files(struct sluice_publish *p)
 	p->count = 0;
 }
 
-static int write_files(struct sluice_publish *p, bool last)
+static int write_files(struct sluice_publish *p)
 {
 	struct txn *t = NULL;
 	int64_t begun = p->id;
@@ -110,8 +111,6 @@ static int write_files(struct sluice_publish *p, bool last)
 		rc = begin_publication(p, t);
 	if (rc == 0)
 		rc = add_files(p, t);
-	if (rc == 0 && last)
-		rc = catalog_publication_complete(t, p->id, &p->err);
 	if (rc == 0)
 		rc = txn_commit(&t, &p->err);
 	txn_end(&t);
@@ -184,7 +183,7 @@ static int add_path(struct sluice_publish *p, const char *relative_path)
 
 	if (url_relpath_check(slice_str(relative_path), &why) != 0)
 		return err_set(&p->err, -ERR_INVAL, "the format cannot publish under '%s': %s", relative_path, why.msg);
-	rc = p->count == FILES_MAX ? write_files(p, false) : 0;
+	rc = p->count == FILES_MAX ? write_files(p) : 0;
 	if (rc != 0)
 		return rc;
 	p->files[p->count] = (struct file){.path = strdup(relative_path)};
@@ -407,7 +406,7 @@ static void drop_publication(struct sluice_publish *p)
 	if (rc == 0)
 		rc = txn_commit(&t, &err);
 	txn_end(&t);
-	if (rc != 0)
+	if (rc != 0 && rc != -ERR_NOTFOUND) /* gone with its version */
 		log_warn("sync", "an incomplete publication stays until the next start, ignoring: %s", err.msg);
 }
 
@@ -433,10 +432,27 @@ static int tell(struct sluice_publish *p, struct task *t, json_t **result)
 	return rc;
 }
 
-int publish_version(struct task *t, const struct publish_what *what, json_t **result, struct err *err)
+static void end(struct sluice_publish **pp, bool completed)
+{
+	struct sluice_publish *p = TAKE(*pp);
+
+	if (p == NULL)
+		return;
+	if (!completed)
+		drop_publication(p);
+	if (p->writing)
+		p->count++; /* freed like the others */
+	forget_files(p);
+	hasher_free(&p->hasher);
+	facts_fini(&p->facts);
+	json_decref(p->extra);
+	free(p);
+}
+
+/* All of it, but not complete. */
+static int make(const struct publish_what *what, struct sluice_publish **out, struct err *err)
 {
 	struct sluice_publish *p = calloc(1, sizeof(*p));
-	bool complete = false;
 	int rc;
 
 	if (p == NULL)
@@ -447,21 +463,78 @@ int publish_version(struct task *t, const struct publish_what *what, json_t **re
 	if (rc == 0)
 		rc = run_format(p);
 	if (rc == 0)
-		rc = write_files(p, true);
-	complete = rc == 0;
+		rc = write_files(p);
+	if (rc != 0) {
+		if (err != NULL)
+			*err = p->err;
+		end(&p, false);
+	}
+	*out = p;
+	return rc;
+}
+
+static int complete_in(struct txn *t, void *arg, struct err *err)
+{
+	struct sluice_publish *p = arg;
+
+	return catalog_publication_complete(t, p->id, err);
+}
+
+static int complete(struct sluice_publish *p, struct err *err)
+{
+	struct txn *t = NULL;
+	int rc = catalog_write(p->catalog, &t, err);
+
 	if (rc == 0)
-		rc = tell(p, t, result);
-	if (!complete)
-		drop_publication(p);
-	if (rc != 0 && err != NULL)
+		rc = complete_in(t, p, err);
+	if (rc == 0)
+		rc = txn_commit(&t, err);
+	txn_end(&t);
+	return rc;
+}
+
+int publish_version(struct task *t, const struct publish_what *what, json_t **result, struct err *err)
+{
+	struct sluice_publish *p = NULL;
+	bool completed = false;
+	int rc = make(what, &p, err);
+
+	if (rc == 0) {
+		rc = complete(p, err);
+		completed = rc == 0;
+	}
+	if (rc == 0 && (rc = tell(p, t, result)) != 0 && err != NULL)
 		*err = p->err;
-	if (p->writing)
-		p->count++; /* freed like the others */
-	forget_files(p);
-	hasher_free(&p->hasher);
-	facts_fini(&p->facts);
-	json_decref(p->extra);
-	free(p);
+	end(&p, completed);
+	return rc;
+}
+
+int publish_change(struct task *t, const struct repository_row *r, struct publish_what *what, struct change **change,
+	struct change_result *out, struct err *err)
+{
+	struct sluice_publish *p = NULL;
+	bool completed = false;
+	int rc = change_settle(*change, out, err);
+
+	if (rc == 0 && out->changed && what != NULL) {
+		what->version = (struct version_row){.id = out->version_id,
+			.repository_id = r->id,
+			.number = out->number,
+			.uuid = out->uuid,
+			.added = out->added,
+			.removed = out->removed,
+			.present = out->present};
+		rc = make(what, &p, err);
+	}
+	if (rc == 0) {
+		rc = change_finish_with(change, p != NULL ? complete_in : NULL, p, out, err);
+		completed = rc == 0;
+	}
+	if (rc == 0 && out->changed)
+		rc = sync_created_version(t, r->type, &r->uuid, out->number, &out->uuid, err);
+	if (rc == 0 && p != NULL && (rc = tell(p, t, NULL)) != 0 && err != NULL)
+		*err = p->err;
+	end(&p, completed);
 	return rc;
 }
 

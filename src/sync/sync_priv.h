@@ -95,6 +95,10 @@ struct publish_what {
 };
 /* Makes the publication and reports it as created. *result (may be NULL): it as the API shows it. */
 int publish_version(struct task *t, const struct publish_what *what, json_t **result, struct err *err);
+/* Finishes a change of the repository and makes the publication of its version (`what`, whose version is filled in; NULL: none): both are
+ * there afterwards, and reported as created, or none. */
+int publish_change(struct task *t, const struct repository_row *r, struct publish_what *what, struct change **change,
+	struct change_result *out, struct err *err);
 /* The fields of a publication that the repository chooses (autopublish); a new reference. */
 json_t *publish_repository_fields(const struct sluice_format *f, const struct repository_row *r);
 

@@ -1,10 +1,10 @@
 /* The life of a sync, from top to bottom:
  *
- *   begin ── read upstream ──┬── download what may not wait ── make the version ── publish it ── remember ── report
+ *   begin ── read upstream ──┬── download what may not wait ── make and publish the version ── remember ── report
  *                            └── nothing new: skip
  *
  * Until the version is made nothing of it is visible, and a failure (or the death of this process) leaves the repository
- * as it was. The caller holds the repository exclusively and the remote shared. */
+ * as it was; its publication and the version itself are completed together. The caller holds the repository exclusively and the remote shared. */
 #include "sync/details.h"
 #include "sync/sync_priv.h"
 #include "catalog/upkeep.h"
@@ -210,34 +210,26 @@ static int download_missing(struct sluice_sync *s)
 	return download_all(s, next_missing, &walk);
 }
 
-static int make_version(struct sluice_sync *s)
-{
-	int rc = change_finish(&s->change, &s->result, &s->err);
-
-	if (rc == 0 && s->result.changed)
-		rc = sync_created_version(
-			s->task, s->repository->type, &s->repository->uuid, s->result.number, &s->result.uuid, &s->err);
-	return rc;
-}
-
-/* A sync or a modify that died between its version and its publication has left clients with the old one: made up for by
- * the next sync, which finds a version that no sync has recorded and nobody published. */
-static int owes_publication(struct sluice_sync *s, bool *owes)
+/* A version without the publication that it should have: it was made before publications were wanted, or by a program
+ * that died in between. Clients have the old one; made up for by the next sync, which finds a version that no sync has
+ * recorded and nobody published. */
+static int publish_owed(struct sluice_sync *s, struct publish_what *what)
 {
 	struct txn *t = NULL;
+	bool owed = false;
 	int rc;
 
-	*owes = s->result.changed;
-	if (*owes || s->latest.number == 0 || details_version(s) == s->latest.number)
+	if (s->latest.number == 0 || details_version(s) == s->latest.number)
 		return 0;
 	rc = catalog_read(s->env->catalog, &t, &s->err);
 	if (rc == 0)
-		rc = catalog_version_unpublished(t, s->latest.id, owes, &s->err);
+		rc = catalog_version_unpublished(t, s->latest.id, &owed, &s->err);
 	txn_end(&t);
-	return rc;
+	what->version = s->latest;
+	return rc == 0 && owed ? publish_version(s->task, what, NULL, &s->err) : rc;
 }
 
-static int publish(struct sluice_sync *s)
+static int make_version(struct sluice_sync *s)
 {
 	struct publish_what what = {
 		.env = s->env,
@@ -247,25 +239,14 @@ static int publish(struct sluice_sync *s)
 		.remote_url = s->remote->url,
 		.kept = &s->kept,
 	};
-	json_t *fields;
-	struct txn *t = NULL;
-	bool owes;
+	bool publishes = s->mirror || s->repository->autopublish;
+	json_t *fields = publish_repository_fields(s->format, s->repository);
 	int rc;
 
-	if (!s->mirror && !s->repository->autopublish)
-		return 0;
-	rc = owes_publication(s, &owes);
-	if (rc != 0 || !owes)
-		return rc;
-	rc = catalog_read(s->env->catalog, &t, &s->err);
-	if (rc == 0)
-		rc = catalog_version_latest(t, s->repository->id, &what.version, &s->err);
-	txn_end(&t);
-	if (rc != 0)
-		return rc;
-	fields = publish_repository_fields(s->format, s->repository);
 	what.fields = fields;
-	rc = publish_version(s->task, &what, NULL, &s->err);
+	rc = publish_change(s->task, s->repository, publishes ? &what : NULL, &s->change, &s->result, &s->err);
+	if (rc == 0 && publishes && !s->result.changed)
+		rc = publish_owed(s, &what);
 	json_decref(fields);
 	return rc;
 }
@@ -331,8 +312,7 @@ int sync_task(struct task *t, struct err *err)
 		rc = skip(s);
 		goto out;
 	}
-	if ((rc = sync_begin_change(s)) != 0 || (rc = download_missing(s)) != 0 || (rc = make_version(s)) != 0 ||
-		(rc = publish(s)) != 0)
+	if ((rc = sync_begin_change(s)) != 0 || (rc = download_missing(s)) != 0 || (rc = make_version(s)) != 0)
 		goto out;
 	report(s);
 	rc = details_save(s, s->result.changed ? s->result.number : s->latest.number);

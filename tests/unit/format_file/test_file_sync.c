@@ -559,8 +559,7 @@ static void publishing_by_hand(void **state)
 	assert_int_equal(bench_count(b, "publication"), 3);
 }
 
-/* A sync that died between its version and its publication: here because the manifest's name cannot be published under. */
-static void an_owed_publication_is_made(void **state)
+static void no_version_without_its_publication(void **state)
 {
 	struct bench *b = *state;
 	const char *remote = remote_of(b, "'policy': 'on_demand'");
@@ -568,13 +567,31 @@ static void an_owed_publication_is_made(void **state)
 
 	bench_upstream(b, two_files);
 	assert_string_equal(bench_sync(b, repo, remote, ""), "failed");
-	assert_int_equal(bench_latest(b, repo), 1);
-	assert_null(bench_published(b, repo, "PULP_MANIFEST"));
+	assert_int_equal(bench_latest(b, repo), 0);
+	assert_int_equal(json_array_size(b->created), 0);
 	bench_repository_set(b, repo, "'extra': {}");
 	assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
 	assert_int_equal(bench_latest(b, repo), 1);
-	assert_int_equal(json_array_size(b->created), 1);
+	assert_int_equal(json_array_size(b->created), 2);
 	assert_non_null(bench_published(b, repo, "PULP_MANIFEST"));
+}
+
+/* A version that no sync made, before publications were wanted. */
+static void an_owed_publication_is_made(void **state)
+{
+	static const char *const nothing[] = {NULL};
+	struct bench *b = *state;
+	const char *remote = remote_of(b, "'policy': 'on_demand'"), *repo = bench_repository(b, "file.file", "r", "");
+
+	bench_upstream(b, two_files);
+	assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
+	assert_string_equal(bench_run(b, "modify", "{'repository': '%s', 'remove': ['*']}", repo), "completed");
+	bench_upstream(b, nothing);
+	bench_repository_set(b, repo, "'autopublish': true");
+	assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
+	assert_int_equal(bench_latest(b, repo), 2);
+	assert_int_equal(json_array_size(b->created), 1);
+	assert_string_equal(bench_published(b, repo, "PULP_MANIFEST"), "");
 	assert_string_equal(bench_sync(b, repo, remote, ""), "completed");
 	assert_int_equal(bench_done(b, "sync.was_skipped"), 1);
 }
@@ -692,6 +709,7 @@ int main(void)
 		TEST(mirror_of_a_manifest_with_another_name),
 		TEST(autopublish_writes_a_manifest_of_its_own),
 		TEST(publishing_by_hand),
+		TEST(no_version_without_its_publication),
 		TEST(an_owed_publication_is_made),
 		TEST(from_a_directory),
 		TEST(a_hundred_thousand_files_in_flat_memory),

@@ -480,6 +480,39 @@ static void bad_publications_leave_nothing(void **state)
 	assert_string_equal(bench_published(bench, repo, "simple/0/index.html"), "simple/0/index.html");
 }
 
+static int declare_one(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_artifact a = {.relative_path = "a", .url = h->get(s, "remote.url"), .size = -1};
+	const struct sluice_unit u = {.type = T, .natural_key = "a", .artifacts = &a, .artifact_count = 1};
+
+	return h->unit(s, &u);
+}
+
+static int publish_nowhere(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	(void)publish_many(h, p);
+	return h->file_begin(p, "../a");
+}
+
+static void a_version_comes_with_its_publication_or_not(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	bench_repository_set(bench, repo, "'autopublish': true");
+	sync_script = declare_one;
+	publish_script = publish_nowhere;
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+	assert_says("../a");
+	assert_int_equal(bench_latest(bench, repo), 0);
+	assert_int_equal(bench_count(bench, "version"), 1);
+	assert_int_equal(bench_count(bench, "publication"), 0);
+	assert_int_equal(json_array_size(bench->created), 0);
+	publish_script = publish_many;
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_int_equal(bench_latest(bench, repo), 1);
+	assert_int_equal(json_array_size(bench->created), 2);
+	assert_string_equal(bench_published(bench, repo, "simple/199/index.html"), "simple/199/index.html");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void)
@@ -493,6 +526,7 @@ int main(void)
 		TEST(metadata_comes_whole),
 		TEST(kept_metadata_is_published),
 		TEST(bad_publications_leave_nothing),
+		TEST(a_version_comes_with_its_publication_or_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
