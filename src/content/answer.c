@@ -59,7 +59,7 @@ void answer_failure(struct http_x *x, int code, int64_t retry_after_s)
 		headers[r.header_count++] = (struct http_header){SLICE("Retry-After"), slice_str(when)};
 	if (text != NULL) {
 		r.size = (int64_t)strlen(text);
-		r.body = body_memory_shared(text, (size_t)r.size, NULL, NULL); /* the arena outlives the response */
+		r.body = body_memory_in(http_arena(x), text, (size_t)r.size, NULL, NULL);
 	}
 	http_reply(x, &r);
 }

@@ -138,8 +138,9 @@ static enum step step_hit(struct request *rq)
 	struct entry *e = rq->entry;
 
 	rq->size = e->size;
-	rq->body = e->data != NULL ? body_memory_shared(e->data, (size_t)e->size, release_entry, entry_ref(e))
-				   : body_file(e->fd, e->size, release_entry_fd, entry_ref(e));
+	rq->body = e->data != NULL
+			   ? body_memory_in(http_arena(rq->x), e->data, (size_t)e->size, release_entry, entry_ref(e))
+			   : body_file_in(http_arena(rq->x), e->fd, e->size, release_entry_fd, entry_ref(e));
 	if (rq->body == NULL) {
 		struct entry *extra = e;
 
