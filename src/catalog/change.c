@@ -172,7 +172,7 @@ int change_begin(struct catalog *c, const struct change_opts *opts, struct chang
 		goto out;
 	rc = db_exec(txn_db(t),
 		"CREATE TEMP TABLE IF NOT EXISTS change_unit (tag {int} NOT NULL, content_id {int} NOT NULL, partial "
-		"{int} NOT NULL, "
+		"{int} NOT NULL, made {int} NOT NULL, "
 		"PRIMARY KEY (tag, content_id)) {norowid};"
 		"CREATE TEMP TABLE IF NOT EXISTS change_artifact (tag {int} NOT NULL, content_artifact_id {int} NOT "
 		"NULL, "
@@ -224,7 +224,7 @@ static int add_unit(struct db *db, struct change *ch, int64_t content_id, struct
 	if (rc > 0)
 		rc = member_state(db, ch, content_id, &was, err);
 	if (rc == 0)
-		rc = member_declare(db, ch, content_id, false, err);
+		rc = member_declare(db, ch, content_id, false, false, err);
 	if (rc == 0 && was != MEMBER_PRESENT)
 		rc = member_add(db, ch, content_id, was, err);
 	return rc;
@@ -582,6 +582,52 @@ static int undo(struct catalog *c, int64_t repository_id, int64_t number, struct
 	return rc < 0 ? rc : 0;
 }
 
+/* A batch of the units that this change made, as far as nobody else has them: another change may have declared one, and the
+ * same transaction that looks takes it away. A row of repository_path has its unit's in repository_content. */
+static int forget_piece(struct change *ch, int64_t *after, size_t *count, struct err *err)
+{
+	int64_t ids[BATCH];
+	struct db_stmt *s;
+	struct txn *t;
+	int rc = catalog_write(ch->c, &t, err);
+
+	*count = 0;
+	if (rc < 0)
+		return rc;
+	rc = db_rows(txn_db(t),
+		"SELECT content_id FROM change_unit WHERE tag = $1 AND content_id > $2 AND made = 1 ORDER BY "
+		"content_id "
+		"LIMIT $3",
+		&s, err, DB_I64(ch->tag), DB_I64(*after), DB_I64(BATCH));
+	if (rc == 0)
+		rc = read_ids(s, ids, BATCH, count, err);
+	for (size_t i = 0; i < *count && rc == 0; i++) {
+		*after = ids[i];
+		rc = db_do(txn_db(t),
+			"DELETE FROM content WHERE id = $1 "
+			"AND NOT EXISTS (SELECT 1 FROM repository_content x WHERE x.content_id = $1) "
+			"AND NOT EXISTS (SELECT 1 FROM published_artifact x JOIN content_artifact ca "
+			"ON ca.id = x.content_artifact_id WHERE ca.content_id = $1)",
+			err, DB_I64(ids[i]));
+	}
+	return end(&t, rc, err);
+}
+
+static void forget_units(struct change *ch)
+{
+	struct err err = ERR_INIT;
+	int64_t after = 0;
+	size_t count;
+	int rc;
+
+	do
+		rc = forget_piece(ch, &after, &count, &err);
+	while (rc == 0 && count == BATCH);
+	if (rc < 0)
+		log_warn("catalog", "ignoring that units of an undone change stay until orphans are cleaned up: %s",
+			err.msg);
+}
+
 void change_abort(struct change **pch)
 {
 	struct change *ch = TAKE(*pch);
@@ -593,6 +639,8 @@ void change_abort(struct change **pch)
 		log_warn("catalog",
 			"ignoring that version %lld of repository %lld cannot be undone now, it is swept later: %s",
 			(long long)ch->number, (long long)ch->opts.repository_id, err.msg);
+	else
+		forget_units(ch);
 	leave(ch);
 	change_free(ch);
 }

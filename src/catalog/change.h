@@ -84,7 +84,8 @@ int change_settle(struct change *ch, struct change_result *out, struct err *err)
 /* Then the rest; `also` (NULL: nothing) is part of the transaction that completes the version, when one is made. Its failure is the change's. */
 int change_finish_with(struct change **pch, int (*also)(struct txn *t, void *arg, struct err *err), void *arg,
 	struct change_result *out, struct err *err);
-/* Undoes everything but content rows (which are shared and become orphans). Frees. NULL is fine. */
+/* Undoes everything: also units that it made itself, unless another repository or publication has them by now. Artifacts that
+ * were saved for it become orphans; so do the units when the process dies first. Frees. NULL is fine. */
 void change_abort(struct change **pch);
 /* Sweeps versions in the making that no one works on: at start, and by the owner of the reservation before change_begin (which calls it). */
 int change_sweep(struct catalog *c, int64_t repository_id /* 0: all */, struct err *err);

@@ -39,8 +39,10 @@ int member_remove(struct db *db, const struct change *ch, int64_t content_id, st
 /* A unit that repositories have already got one more artifact. */
 int member_add_artifact(struct db *db, struct change *ch, int64_t content_id, int64_t ca_id, struct slice path,
 	bool present, struct err *err);
-/* Marks a unit as declared by this change. `partial`: it has remote artifacts of the remote that were not declared. */
-int member_declare(struct db *db, const struct change *ch, int64_t content_id, bool partial, struct err *err);
+/* Marks a unit as declared by this change. `partial`: it has remote artifacts of the remote that were not declared;
+ * `made`: by this change. */
+int member_declare(
+	struct db *db, const struct change *ch, int64_t content_id, bool partial, bool made, struct err *err);
 
 /* Undoes up to `max` rows of a version in the making, then its own row. 1: done; 0: there is more; or negative. */
 int version_undo(struct db *db, int64_t repository_id, int64_t number, int64_t max, struct err *err);

@@ -239,7 +239,7 @@ static int declare_unit(struct txn *t, struct change *ch, struct change_unit *u,
 			rc = insert_content(db, u, *last_created, err);
 	}
 	if (rc == 0)
-		rc = member_declare(db, ch, u->content_id, partial, err);
+		rc = member_declare(db, ch, u->content_id, partial, u->is_new, err);
 	if (rc == 0)
 		rc = set_artifacts(db, ch, u, was, err);
 	if (rc < 0 || was == MEMBER_PRESENT)

@@ -20,12 +20,13 @@ int member_state(struct db *db, const struct change *ch, int64_t content_id, enu
 	return 0;
 }
 
-int member_declare(struct db *db, const struct change *ch, int64_t content_id, bool partial, struct err *err)
+int member_declare(struct db *db, const struct change *ch, int64_t content_id, bool partial, bool made, struct err *err)
 {
 	return db_do(db,
-		"INSERT INTO change_unit (tag, content_id, partial) VALUES ($1, $2, $3) ON CONFLICT (tag, content_id) "
+		"INSERT INTO change_unit (tag, content_id, partial, made) VALUES ($1, $2, $3, $4) ON CONFLICT (tag, "
+		"content_id) "
 		"DO NOTHING",
-		err, DB_I64(ch->tag), DB_I64(content_id), DB_I64(partial));
+		err, DB_I64(ch->tag), DB_I64(content_id), DB_I64(partial), DB_I64(made));
 }
 
 /* 1 when it was declared by this change. */

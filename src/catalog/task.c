@@ -205,9 +205,10 @@ int catalog_task_finish(
 		return rc;
 	if (db_changes(db) == 0)
 		return err_set(err, -ERR_BUSY, "the task has ended before");
+	/* What had reached its total was done, whatever became of the rest. */
 	rc = db_do(db,
-		"UPDATE progress_report SET state = $1 WHERE task_id = $2 AND state IN ('waiting', 'running', "
-		"'canceling')",
+		"UPDATE progress_report SET state = CASE WHEN done = total THEN 'completed' ELSE $1 END "
+		"WHERE task_id = $2 AND state IN ('waiting', 'running', 'canceling')",
 		err, DB_TEXT(state), DB_I64(id));
 	if (rc == 0)
 		rc = task_lock_release(db, id, now, err);

@@ -57,7 +57,7 @@ int catalog_task_create(
  * -ERR_NOTFOUND: nothing to do. */
 int catalog_task_claim(struct txn *t, int64_t worker_id, struct task_row **out, struct err *err);
 int catalog_task_set_pid(struct txn *t, int64_t id, int64_t pid, struct err *err);
-/* running or canceling → a final state; progress reports still open take it too; reservations are free. -ERR_BUSY when it is final already.
+/* running or canceling → a final state; progress reports still open take it too, or are completed when they had reached their total; reservations are free. -ERR_BUSY when it is final already.
  * error and result are JSON or n == 0. */
 int catalog_task_finish(
 	struct txn *t, int64_t id, enum task_state final, struct slice error, struct slice result, struct err *err);

@@ -164,7 +164,12 @@ static int read_upstream(struct sluice_sync *s)
 	if (rc < 0)
 		return err_set(
 			&s->err, -ERR_INTERNAL, "the format '%s' failed without saying why (%d)", s->format->name, rc);
-	return s->unchanged ? 0 : units_flush(s);
+	if (s->unchanged)
+		return 0;
+	rc = units_flush(s);
+	if (rc == 0 && s->fetched > 0)
+		task_progress_done(s->task, "sync.downloading.metadata", s->fetched);
+	return rc;
 }
 
 /* Nothing new. The validators may be: the next request is to be a conditional one as well. */
@@ -204,10 +209,13 @@ static int next_missing(void *arg, struct change_missing *rows, size_t max, size
 static int download_missing(struct sluice_sync *s)
 {
 	struct missing_walk walk = {.s = s};
+	int rc = s->remote->policy == POLICY_IMMEDIATE ? download_all(s, next_missing, &walk) : 0;
 
-	if (s->remote->policy != POLICY_IMMEDIATE)
-		return 0;
-	return download_all(s, next_missing, &walk);
+	if (rc == 0 && s->downloaded > 0)
+		task_progress_done(s->task, "sync.downloading.artifacts", s->downloaded);
+	if (rc == 0 && s->missing > 0)
+		task_progress_done(s->task, "sync.missing.artifacts", s->missing);
+	return rc;
 }
 
 /* A version without the publication that it should have: it was made before publications were wanted, or by a program
@@ -270,11 +278,6 @@ static int set_result(struct sluice_sync *s)
 
 static void report(struct sluice_sync *s)
 {
-	task_progress_done(s->task, "sync.downloading.metadata", s->fetched);
-	if (s->downloaded > 0)
-		task_progress_done(s->task, "sync.downloading.artifacts", s->downloaded);
-	if (s->missing > 0)
-		task_progress_done(s->task, "sync.missing.artifacts", s->missing);
 	task_progress(s->task, "associating.content", "Associating Content", s->result.added, 0);
 	task_progress_done(s->task, "associating.content", s->result.added);
 	if (s->mirror || s->result.removed > 0) {

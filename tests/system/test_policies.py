@@ -178,7 +178,10 @@ def test_an_immediate_sync_that_fails_leaves_the_repository_as_it_was(sluice, up
     task = sluice.api.sync(repo, states=("failed",))
     assert task["error"]["description"]
     assert sluice.api.version(repo) == 1 and [u["relative_path"] for u in sluice.api.units(repo)] == ["a"]
-    assert sluice.staged() == []
+    assert sluice.staged() == [] and [u["relative_path"] for u in sluice.api.units()] == ["a"]
+    states = {p["code"]: p["state"] for p in task["progress_reports"]}
+    assert states.pop("sync.downloading.metadata") == states.pop("sync.parsing.metadata") == "completed"
+    assert set(states.values()) <= {"failed"}
     assert sluice.get("r/b").status_code == 404 and sluice.get("r/a").status_code == 200
     upstream.unrule()
     sluice.api.sync(repo)

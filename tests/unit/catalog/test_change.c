@@ -492,12 +492,32 @@ static void test_abort_leaves_the_repository_as_it_was(void **state)
 	assert_null(ch);
 	assert_string_equal(contents(repository, 99), "a=1 b=2 c=3");
 	assert_int_equal(number("SELECT COUNT(*) FROM repository_version"), 2);
-	assert_int_equal(number("SELECT COUNT(*) FROM remote_artifact"), 5);
+	/* Nor are units left that only this change had. */
+	assert_int_equal(number("SELECT COUNT(*) FROM content"), 3);
+	assert_int_equal(number("SELECT COUNT(*) FROM remote_artifact"), 3);
 	check_invariants();
 	/* Its number is free. */
 	OK(change(&o, "e=5", &r));
 	assert_int_equal(r.number, 2);
 	change_abort(&ch);
+}
+
+static void test_abort_spares_units_that_others_have_taken(void **state)
+{
+	int64_t first = make_repository("r"), second = make_repository("s"), remote = make_remote("up", NULL);
+	struct change_opts o = fixture_opts(first, remote), other = fixture_opts(second, remote);
+	struct change_result r;
+	struct change *ch = NULL, *taker = NULL;
+
+	OK(change_begin(catalog, &o, &ch, &err));
+	OK(declare(ch, "a=1 b=2 c=3"));
+	OK(change_begin(catalog, &other, &taker, &err));
+	OK(declare(taker, "b=2"));
+	change_abort(&ch);
+	assert_int_equal(number("SELECT COUNT(*) FROM content"), 1);
+	OK(change_finish(&taker, &r, &err));
+	assert_string_equal(contents(second, 1), "b=2");
+	check_invariants();
 }
 
 /* A process that is killed in the middle of a change. */
@@ -635,6 +655,7 @@ int main(void)
 		TEST(test_directories_and_files_take_turns),
 		TEST(test_nobody_sees_a_change_before_its_end),
 		TEST(test_abort_leaves_the_repository_as_it_was),
+		TEST(test_abort_spares_units_that_others_have_taken),
 		TEST(test_what_a_killed_change_left_is_swept),
 		TEST(test_a_start_does_not_sweep_what_another_host_works_on),
 		TEST(test_changes_larger_than_a_batch),
