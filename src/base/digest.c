@@ -201,6 +201,6 @@ int hex_parse(struct slice hex, uint8_t *out, size_t n)
 		if (hex_digit(hex.p[i]) < 0)
 			return -ERR_INVAL;
 	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(hex_digit(hex.p[2 * i]) << 4 | hex_digit(hex.p[2 * i + 1]));
+		out[i] = (uint8_t)((unsigned)hex_digit(hex.p[2 * i]) << 4 | (unsigned)hex_digit(hex.p[2 * i + 1]));
 	return 0;
 }

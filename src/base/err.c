@@ -100,7 +100,8 @@ int err_setv(struct err *e, int code, const char *fmt, va_list ap)
 	return code;
 }
 
-int err_set(struct err *e, int code, const char *fmt, ...)
+/* In parentheses: the analyzer sees a macro of that name. */
+int(err_set)(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -60,6 +60,9 @@ int err_setv(struct err *e, int code, const char *fmt, va_list ap) __attribute__
  * EEXIST -ERR_EXISTS, ENOMEM -ERR_NOMEM, EACCES and EPERM -ERR_DENIED, ETIMEDOUT -ERR_TIMEOUT, else -ERR_IO)
  * and appends ": <strerror>". */
 int err_sys(struct err *e, int sys, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* it reads a file at a time, and would follow paths on which the result is 0 */
+#define err_set(e, code, ...) ((void)(err_set)((e), (code), __VA_ARGS__), (code))
+#endif
 
 /* Puts "<context>: " in front of the text that is there (cut at the end if it does not fit). Returns e->code;
  * -ERR_INTERNAL if e is NULL: whoever passes NULL on keeps the code himself. */

@@ -764,7 +764,7 @@ int query_rows(struct txn *t, struct query *q, json_t **rows, struct err *err)
 	if ((rc = query_start(t, q, &sql, &st, err)) < 0)
 		goto out;
 	while ((rc = db_step(st, err)) > 0)
-		if ((rc = row_read(q, st, &row)) < 0 || json_array_append_new(all, row) < 0) {
+		if (row_read(q, st, &row) < 0 || json_array_append_new(all, row) < 0) {
 			rc = err_set(err, -ERR_NOMEM, "out of memory for the rows of a list");
 			break;
 		}
