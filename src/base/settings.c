@@ -151,7 +151,7 @@ static bool is_listen(struct slice s)
 
 static bool is_role(struct slice s)
 {
-	return settings_list_has("content,api,worker,streamer", s);
+	return settings_list_has("content,api,worker", s);
 }
 
 static bool is_digest(struct slice s)
@@ -195,11 +195,10 @@ static const struct {
 	const char *needs; /* an item that the list cannot do without, or NULL */
 } text_rules[] = {
 	{"server", "listen", is_listen, true, "ADDR:PORT or [ADDR]:PORT"},
-	{"server", "roles", is_role, false, "content, api, worker or streamer"},
+	{"server", "roles", is_role, false, "content, api or worker"},
 	{"content", "path_prefix", is_prefix, false, "a path that begins and ends with /"},
 	{"content", "origin", is_web_url, true, "http://HOST or https://HOST"},
 	{"content", "allowed_import_paths", is_absolute, true, "an absolute path"},
-	{"lazy", "redirect_url", is_web_url, true, "a URL with http:// or https://"},
 	{"database", "url", is_database, true, "sqlite:PATH (there is no other kind of database)"},
 	{"storage", "allowed_checksums", is_digest, false, "md5, sha1, sha224, sha256, sha384 or sha512", "sha256"},
 	{"log", "level", is_level, false, "debug, info, warning or error"},

@@ -1,5 +1,5 @@
-/* Every setting, in one table: section, key, type, default, and the help that the shipped server.conf, `sluice
- * config` and the man page show. Values come from the default, then server.conf (INI), then the environment
+/* Every setting, in one table: section, key, type, default, and the help that the shipped server.conf and `sluice
+ * config` show. Values come from the default, then server.conf (INI), then the environment
  * (SLUICE_SECTION_KEY), then the command line; an unknown key or a bad value is an error with file, line and reason.
  * Read at start, constant afterwards: any thread may read. */
 #ifndef SLUICE_BASE_SETTINGS_H
@@ -16,7 +16,7 @@
 /* clang-format off */
 #define SETTINGS(X)                                                                                                     \
 	X(server, data, STR, "", 0, 0, "directory of everything that sluice keeps: database, artifacts, keys")          \
-	X(server, listen, LIST, "127.0.0.1:8080", 0, 0, "addresses (ADDR:PORT, [v6]:PORT) that serve API, content and dashboard; port 0 takes a free one") \
+	X(server, listen, LIST, "127.0.0.1:8080", 0, 0, "addresses (ADDR:PORT, [v6]:PORT) that serve API, content and metrics; port 0 takes a free one") \
 	X(server, roles, LIST, "content,api,worker", 0, 0, "which roles this process plays: content, api, worker")       \
 	X(server, loops, INT, "0", 0, 256, "event loops, one thread each; 0: one for each processor")                    \
 	X(server, pool_threads, INT, "0", 0, 1024, "threads for disk and database work; 0: chosen from the processors")  \
@@ -45,10 +45,6 @@
 	X(content, cache_files, INT, "0", 0, 1000000, "open files kept by each loop; 0: a share of the descriptor limit") \
 	X(content, superseded_window, MSEC, "3d", 0, INT64_C(86400000) * 365, "how long paths of a superseded publication are still served") \
 	X(content, allowed_import_paths, LIST, "", 0, 0, "directories below which file:// remotes may read")             \
-	X(lazy, redirect_url, STR, "", 0, 0, "split deployment: base to which the original path is appended; empty: no redirects") \
-	X(lazy, streamer_port, INT, "8751", 1, 65535, "split deployment: port of the streamer")                          \
-	X(lazy, streamer_interface, LIST, "lo", 0, 0, "split deployment: interfaces or addresses where the streamer listens") \
-	X(lazy, streamer_cache_timeout, MSEC, "86400s", 0, INT64_C(86400000) * 3650, "split deployment: max-age told to the cache in front") \
 	X(database, url, STR, "", 0, 0, "sqlite:PATH; empty: catalog.db in the data directory")                          \
 	X(database, busy_timeout, MSEC, "30s", 100, 3600000, "how long a write may wait for another process's write")    \
 	X(storage, media, STR, "", 0, 0, "directory of artifacts; empty: media in the data directory")                   \

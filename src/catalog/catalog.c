@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/metrics.h"
 #include "catalog/catalog_priv.h"
 #include "catalog/db_ops.h"
 #include "catalog/migrate.h"
@@ -264,6 +265,8 @@ int txn_commit(struct txn **pt, struct err *err)
 	rc = FAULT("catalog.commit");
 	rc = rc < 0 ? err_sys(err, -rc, "commit") : t->db->ops->commit(t->db, err);
 	txn_end(pt);
+	if (rc == 0)
+		metric_inc(M_catalog_transactions);
 	if (rc < 0 || shm == NULL)
 		return rc;
 	if (service)

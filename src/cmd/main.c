@@ -59,7 +59,8 @@ static const struct command commands[] = {
 		CONNECT_OPTIONS | OPT_BIT(mirror),
 		"bring a repository up to date",
 		"Reads the upstream of the repository NAME again, and waits until that is done. When there is\n"
-		"nothing new it costs upstream one request.\n\n"
+		"nothing new it costs upstream one request. What was made with `sluice mirror --mirror` goes on\n"
+		"dropping what upstream drops.\n\n"
 		"Examples:\n"
 		"  sluice sync docs\n"
 		"  sluice sync docs --json",

@@ -318,8 +318,6 @@ static int serve_up(struct serve *s, const struct options *o, struct err *err)
 
 	raise_descriptors();
 	rc = wiring_open_server(o, &s->w, err);
-	if (rc == 0 && has_role(s, "streamer"))
-		rc = err_set(err, -ERR_INVAL, "[server] roles: this version has no streamer of its own");
 	if (rc == 0)
 		rc = admin_set_up(s, err);
 	if (rc == 0)

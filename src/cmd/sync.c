@@ -29,6 +29,14 @@ static int sync_print(const struct options *o, const json_t *repository, const s
 	return rc;
 }
 
+/* What `sluice mirror --mirror` made is synced as it was last: it publishes nothing by itself, so an additive sync would make a
+ * version that no client sees. */
+static bool was_mirrored(const json_t *repository)
+{
+	return json_is_false(json_object_get(repository, "autopublish")) &&
+	       json_is_true(json_object_get(json_object_get(repository, "last_sync_details"), "mirror"));
+}
+
 int cmd_sync(const struct options *o)
 {
 	json_t *repository = NULL, *body = NULL;
@@ -44,7 +52,7 @@ int cmd_sync(const struct options *o)
 				o->operands[1]);
 	}
 	if (rc == 0) {
-		body = json_pack("{s:b}", "mirror", o->mirror);
+		body = json_pack("{s:b}", "mirror", o->mirror || was_mirrored(repository));
 		rc = sync_repository(c, repository, body, o->json, &done, &err);
 	}
 	if (rc == 0)

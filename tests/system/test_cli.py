@@ -145,6 +145,17 @@ def test_sync(sluice, upstream):
     assert r.returncode not in (0, 2) and "none" in r.stderr
 
 
+def test_sync_of_a_mirror_goes_on_mirroring(sluice, upstream):
+    url = fill(upstream)
+    upstream.add("/r/old", 10)
+    sluice.mirror("r", url, "on_demand", "--mirror")
+    upstream.remove("/r/old")
+    upstream.add("/r/new", 10)
+    sluice.cli("sync", "r")
+    assert sluice.get("r/new").status_code == 200 and "old" not in sluice.get("r/").text
+    assert sluice.get("r/PULP_MANIFEST").content == upstream.manifest_bytes("/r/PULP_MANIFEST")
+
+
 def test_status(sluice):
     r = sluice.cli("status")
     assert sluice.base.split("//")[1] in r.stdout or "online" in r.stdout.lower()

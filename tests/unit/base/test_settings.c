@@ -161,7 +161,7 @@ static void test_texts_that_are_fine(void **state)
 		{"server", "listen", ""},
 		{"server", "listen", "0.0.0.0:80, [::1]:0,localhost:8080"},
 		{"server", "roles", "worker"},
-		{"server", "roles", "content, streamer"},
+		{"server", "roles", "content, worker"},
 		{"content", "path_prefix", "/"},
 		{"content", "origin", ""},
 		{"content", "origin", "HTTPS://mirror.example"},
