@@ -273,6 +273,7 @@ bool wait_a_little(int64_t deadline)
 
 struct blocker {
 	struct pool_job job;
+	struct pool *pool;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool running, free, over;
@@ -311,6 +312,7 @@ struct blocker *stock_block(struct stock *s)
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
 	b->job.fn = blocker_job;
+	b->pool = s->pool;
 	assert_int_equal(pool_submit(s->pool, &b->job), 0);
 	blocker_wait(b, &b->running);
 	return b;
@@ -323,6 +325,7 @@ void stock_unblock(struct blocker **pb)
 	*pb = NULL;
 	blocker_set(b, &b->free);
 	blocker_wait(b, &b->over);
+	WAIT_FOR(pool_queued(b->pool) == 0);
 	/* Its last unlock may be going on still. */
 	pthread_mutex_lock(&b->lock);
 	pthread_mutex_unlock(&b->lock);

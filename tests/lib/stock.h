@@ -76,7 +76,7 @@ int open_fds(void);
 int64_t wait_deadline(void);
 bool wait_a_little(int64_t deadline);
 
-/* Keeps one thread of the pool busy until it is freed again. */
+/* Keeps one thread of the pool busy until it is freed again; then what was queued meanwhile is begun before it returns. */
 struct blocker;
 struct blocker *stock_block(struct stock *s);
 void stock_unblock(struct blocker **pb);

@@ -164,10 +164,13 @@ static bool take(struct reader *r, int64_t promised)
 	got = r->b->ops->read(r->b, r->n, piece, (size_t)n);
 	BUG(got != n); /* promised bytes are there */
 	pthread_mutex_lock(&r->lock);
-	grown = realloc(r->data, (size_t)(r->n + got));
-	BUG(grown == NULL);
-	memcpy(grown + r->n, piece, (size_t)got);
-	r->data = grown;
+	if (r->n + got > r->room) {
+		r->room = MAX(2 * r->room, 16 * PIECE);
+		grown = realloc(r->data, (size_t)r->room);
+		BUG(grown == NULL);
+		r->data = grown;
+	}
+	memcpy(r->data + r->n, piece, (size_t)got);
 	r->n += got;
 	pthread_mutex_unlock(&r->lock);
 	return true;

@@ -56,6 +56,7 @@ struct reader {
 	/* lock */
 	pthread_mutex_t lock;
 	char *data;
+	int64_t room; /* of data */
 	int64_t n;    /* bytes taken */
 	int64_t seen; /* the largest offset that was ever promised */
 	int64_t size; /* as the body said when the first byte came */
