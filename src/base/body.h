@@ -31,7 +31,9 @@ struct body_ops {
 	int (*fd)(const struct body *b); /* for sendfile; -1: use read */
 	/* Copies ready bytes; as pread. Only bytes that ready() has promised. */
 	ssize_t (*read)(struct body *b, int64_t off, void *p, size_t n);
-	/* Bytes up to `off` have left for the client: bodies that free what is behind all readers listen; may be NULL. */
+	/* The client has acknowledged the bytes up to `off` and is never sent them again: bodies that free what is behind all readers listen; may be
+	 * NULL. Told at the next chance (more is sent, the socket has room, the reader goes to sleep), each time further. done tells the end, of whatever
+	 * became of it: it may come while the last bytes are still under way. */
 	void (*sent)(struct body *b, int64_t off);
 	void (*done)(struct body **pb); /* gives the reference back; loop of the reader */
 };

@@ -182,18 +182,18 @@ void conn_no_deadline(struct conn *c)
 		c->deadline_ns = INT64_MAX;
 }
 
-int conn_unsent(const struct conn *c)
+int conn_unacknowledged(const struct conn *c)
 {
 	int n = 0;
 
-	return ioctl(c->fd, SIOCOUTQ, &n) == 0 ? n : 0;
+	return ioctl(c->fd, SIOCOUTQ, &n) == 0 ? n : -1;
 }
 
 /* The socket reports room only when a third of its buffer is free, which may be megabytes: a slow client takes long for that, and is not to be
  * taken for one that reads nothing. */
 static bool client_took_some(struct conn *c)
 {
-	int queued = conn_unsent(c);
+	int queued = MAX(conn_unacknowledged(c), 0);
 
 	if (queued > c->unsent - SEND_MIN_BYTES)
 		return false;

@@ -100,6 +100,8 @@ struct http_x {
 	int64_t piece;   /* bytes left of the chunk in progress */
 	bool last_frame; /* the closing chunk is in frame */
 	int64_t sent_bytes;
+	/* of a body that wants to know what was acknowledged: bytes of the range that is told, and what it was told last */
+	int64_t range_sent, acknowledged;
 };
 
 struct shard;
@@ -189,8 +191,8 @@ void conn_deadline(struct conn *c, int64_t ms, enum close_reason why);
 /* No deadline of ours: somebody else's turn. A client that has ended its side gets little time then, because only sending tells whether it is
  * still there. */
 void conn_no_deadline(struct conn *c);
-/* Bytes in the socket that the client has not acknowledged. */
-int conn_unsent(const struct conn *c);
+/* Bytes in the socket that the client has not acknowledged; negative: the system does not say. */
+int conn_unacknowledged(const struct conn *c);
 /* Asks for EPOLLIN or EPOLLOUT events, or none. */
 void conn_watch(struct conn *c, uint32_t events);
 /* The exchange ends without the handler: tells it. */

@@ -42,7 +42,7 @@ static ssize_t account(struct conn *c, ssize_t n)
 		if (!c->want_out && (c->deadline_ns == INT64_MAX || c->on_deadline != CLOSE_SEND_TIMEOUT))
 			conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
 		if (!c->want_out)
-			c->unsent = conn_unsent(c);
+			c->unsent = MAX(conn_unacknowledged(c), 0);
 		c->want_out = true;
 		conn_watch(c, EPOLLOUT);
 		return SENT_WAITS;
@@ -71,6 +71,28 @@ static int body_failed(struct conn *c, int status, const char *why)
 	return SENT_CLOSED;
 }
 
+/* Tells a body that wants to know how far the client has acknowledged it, if that is further than it was: not what was handed to the kernel, which
+ * has the pages of a file that sendfile sent and not copies of them, and sends them again when they are lost. What is in the socket ends with the
+ * segment in progress, so at most that much of the segment is under way; framing in between only makes it less. Of several ranges only the last one
+ * is told, once nothing before it is under way: an earlier one may lie behind a later. */
+static void tell_acknowledged(struct conn *c)
+{
+	struct http_x *x = c->x;
+	const struct segment *g = &x->segs[x->seg];
+	int64_t unacknowledged;
+
+	if (x->range_sent == 0 || g->mem != NULL)
+		return;
+	unacknowledged = conn_unacknowledged(c);
+	if (unacknowledged < 0 || (unacknowledged >= x->range_sent && x->seg_count > 2))
+		return;
+	unacknowledged = MIN(unacknowledged, x->range_sent);
+	if (g->off - unacknowledged <= x->acknowledged)
+		return;
+	x->acknowledged = g->off - unacknowledged;
+	x->body->ops->sent(x->body, x->acknowledged);
+}
+
 /* Bytes of the body that may go now, at `off`, at most `max`. > 0; SENT_WAITS: sleeps (or the end: *end); negative: as body_failed. */
 static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 {
@@ -95,6 +117,7 @@ static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 			b->ops->unwait(b, &c->wake);
 		x->asleep = b->ops->wait(b, off, &c->wake) == 0;
 		if (x->asleep) {
+			tell_acknowledged(c);
 			c->want_out = false;
 			if ((c->io.events & EPOLLOUT) != 0)
 				conn_watch(c, 0);
@@ -104,13 +127,16 @@ static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 	}
 }
 
-/* Tells a body that wants to know what has left. Of several ranges only the last one is told: an earlier one may lie behind a later. */
-static void body_sent(struct conn *c, const struct segment *g)
+/* n bytes of the body more are the kernel's. */
+static void body_sent(struct conn *c, const struct segment *g, int64_t n)
 {
 	struct http_x *x = c->x;
 
-	if (x->body->ops->sent != NULL && g + 2 >= x->segs + x->seg_count)
-		x->body->ops->sent(x->body, g->off);
+	if (x->body->ops->sent == NULL || g + 2 < x->segs + x->seg_count)
+		return;
+	x->range_sent += n;
+	if (g == x->segs + x->seg)
+		tell_acknowledged(c);
 }
 
 /* The bytes of the body at off: its own memory, or up to COPY_MAX of them read. NULL: large, better by sendfile; *n is what *memory holds. */
@@ -202,7 +228,7 @@ static int send_memory(struct conn *c, struct segment *g, int64_t *budget)
 		if (sent > (ssize_t)mem.n) {
 			next->off += sent - (ssize_t)mem.n;
 			*budget -= sent - (ssize_t)mem.n;
-			body_sent(c, next);
+			body_sent(c, next, sent - (ssize_t)mem.n);
 		}
 	}
 	return SENT_ON;
@@ -225,7 +251,7 @@ static int send_body_range(struct conn *c, struct segment *g, int64_t *budget)
 			return (int)n;
 		g->off += n;
 		*budget -= n;
-		body_sent(c, g);
+		body_sent(c, g, n);
 	}
 	return SENT_ON;
 }
@@ -275,7 +301,7 @@ static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
 			g->off += sent - (ssize_t)frame.n;
 			x->piece -= sent - (ssize_t)frame.n;
 			*budget -= sent - (ssize_t)frame.n;
-			body_sent(c, g);
+			body_sent(c, g, sent - (ssize_t)frame.n);
 		}
 	}
 	return SENT_WAITS;
@@ -302,6 +328,7 @@ int send_run(struct conn *c)
 	int64_t budget = TURN_BYTES;
 	int rc = SENT_ON;
 
+	tell_acknowledged(c);
 	if (x->continue_at > 0) /* answered before "100 Continue" was out altogether */
 		rc = send_continue(c);
 	while (rc > 0 && x->seg < x->seg_count) {

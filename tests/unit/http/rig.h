@@ -100,6 +100,8 @@ void wait_at_least(pthread_mutex_t *lock, pthread_cond_t *changed, const int *va
 #define script_wait(field, n) wait_at_least(&rig.script.lock, &rig.script.changed, &rig.script.field, n, #field)
 /* Waits until a counter has grown by n since it was `before`. */
 void wait_metric(enum metric m, int64_t before, int64_t n);
+/* The same, for one that may grow further. */
+void wait_metric_past(enum metric m, int64_t before, int64_t n);
 /* Waits until no body of the script is open. */
 void script_wait_closed(void);
 /* Before it is asked for: what the head promises, what there is, how it is sent. */
