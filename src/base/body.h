@@ -16,6 +16,7 @@ struct wake {
 	struct wake *next, *prev; /* of the body that it sleeps on, under that body's lock */
 	void *on;                 /* that body, or NULL */
 	int64_t off;              /* what it waits for */
+	int64_t end; /* up to where its reader will read on from there: what a body fetches for it; INT64_MAX for all. Set by the reader */
 };
 
 struct body;

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/url.h"
 #include "content/answer.h"
+#include "http/range.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -211,10 +212,27 @@ static void flight_left(void *arg, const struct flight *f)
 	entry_unref(&e);
 }
 
+/* Which byte is sent first, and how far from there: only then there is something to say. A condition that fails needs no byte at all, and no download:
+ * negative. As long as the size is unknown nobody can tell, and it is the whole. */
+static int first_bytes(const struct request *rq, struct http_range *first)
+{
+	const struct entry *e = rq->entry;
+	struct http_range ranges[HTTP_RANGES_MAX];
+	int rc = http_select_part(rq->http, slice_str(e->etag), e->what.date_us / US_PER_S, e->size, ranges);
+
+	*first = rc > 0 ? ranges[0] : (struct http_range){0, INT64_MAX};
+	return rc;
+}
+
 static enum step step_miss(struct request *rq)
 {
+	struct http_range first;
 	int64_t ready;
 
+	if (first_bytes(rq, &first) < 0) {
+		rq->size = rq->entry->size;
+		return STEP_respond;
+	}
 	if (rq->http->method == HTTP_HEAD && rq->entry->size >= 0)
 		return STEP_prospect;
 	if (rq->flight == NULL && !join_flight(rq))
@@ -232,7 +250,7 @@ static enum step step_miss(struct request *rq)
 		}
 	}
 	for (;;) {
-		ready = rq->body->ops->ready(rq->body, 0);
+		ready = rq->body->ops->ready(rq->body, first.from);
 		if (ready < 0) {
 			enum step s = flight_failed(rq, rq->flight, STEP_miss);
 
@@ -242,7 +260,8 @@ static enum step step_miss(struct request *rq)
 		}
 		if (ready > 0 || flight_is_done(rq->flight))
 			break;
-		if (rq->body->ops->wait(rq->body, 0, &rq->wake) == 0) {
+		rq->wake.end = first.to;
+		if (rq->body->ops->wait(rq->body, first.from, &rq->wake) == 0) {
 			rq->step = STEP_miss;
 			return STEP_WAIT;
 		}

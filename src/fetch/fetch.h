@@ -69,6 +69,7 @@ struct fetch_head {
 struct fetch_req {
 	const char *url;      /* already encoded */
 	int64_t range_from;   /* > 0: `Range: bytes=N-` */
+	int64_t range_to;     /* > range_from: only up to before that byte; a server may still send more, or less */
 	const char *if_range; /* with range_from */
 	const char *if_none_match, *if_modified_since;
 	/* Return 0 to go on; negative ends the fetch: on_done gets that code. Error statuses have their (short) bodies discarded: on_data is

@@ -380,10 +380,12 @@ static int file_deliver_head(struct file_job *j)
 
 	if (head.status == 206)
 		head.range_start = j->off = j->fetch->req.range_from;
-	if (head.status == 200 || head.status == 206) {
+	if (head.status == 200 || head.status == 206)
 		head.total = j->end;
+	if (head.status == 206 && j->fetch->req.range_to > j->off)
+		j->end = MIN(j->end, j->fetch->req.range_to);
+	if (head.status == 200 || head.status == 206)
 		head.length = j->end - j->off;
-	}
 	if (j->status == 200) {
 		snprintf(length, sizeof(length), "%lld", (long long)head.length);
 		headers[1].value = slice_str(clock_http(j->mtime_s, date));

@@ -237,10 +237,14 @@ static int build_headers(struct transfer *t, bool trusted)
 {
 	const struct fetch_req *req = &t->fetch->req;
 	struct curl_slist *list = NULL, *more;
-	char range[40];
+	char range[64];
 	int rc;
 
-	snprintf(range, sizeof(range), "bytes=%lld-", (long long)req->range_from);
+	if (req->range_to > req->range_from)
+		snprintf(range, sizeof(range), "bytes=%lld-%lld", (long long)req->range_from,
+			(long long)req->range_to - 1);
+	else
+		snprintf(range, sizeof(range), "bytes=%lld-", (long long)req->range_from);
 	rc = add_line(&list, "Accept-Encoding", "identity");
 	if (rc == 0 && req->range_from > 0)
 		rc = add_line(&list, "Range", range);

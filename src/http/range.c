@@ -163,3 +163,18 @@ bool http_if_range_holds(const struct http_request *r, struct slice etag, int64_
 	/* A date must be the very one that was sent (RFC 9110 §13.1.5). */
 	return clock_http_parse(v, &when) == 0 && last_modified_s > 0 && when == last_modified_s;
 }
+
+int http_select_part(const struct http_request *r, struct slice etag, int64_t last_modified_s, int64_t size,
+	struct http_range out[HTTP_RANGES_MAX])
+{
+	struct slice range;
+	int rc = http_conditions(r, etag, last_modified_s);
+
+	if (rc != 0)
+		return -rc;
+	range = http_header_get(r, SLICE("Range"));
+	/* Range is defined for GET alone (RFC 9110 §14.2). */
+	if (range.p == NULL || r->method != HTTP_GET || size < 0 || !http_if_range_holds(r, etag, last_modified_s))
+		return 0;
+	return http_range_parse(range, size, out, HTTP_RANGES_MAX);
+}

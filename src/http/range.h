@@ -19,5 +19,9 @@ int http_range_parse(struct slice value, int64_t size, struct http_range *out, s
 int http_conditions(const struct http_request *r, struct slice etag, int64_t last_modified_s);
 /* May the Range field be honoured, as far as If-Range says? True without one. */
 bool http_if_range_holds(const struct http_request *r, struct slice etag, int64_t last_modified_s);
+/* Which part of a representation of `size` bytes (-1: unknown) the answer to a GET or HEAD is, by its conditions and its Range field: > 0: so many
+ * ranges (HTTP_RANGES_MAX at most) in out; 0: the whole; else the negative of the status that is answered instead: -304, -412, -416. */
+int http_select_part(const struct http_request *r, struct slice etag, int64_t last_modified_s, int64_t size,
+	struct http_range out[HTTP_RANGES_MAX]);
 
 #endif

@@ -247,7 +247,6 @@ static void build_head(struct conn *c, const struct http_reply *r, const struct 
 static void choose_part(struct http_x *x, const struct http_reply *r, struct answer *a)
 {
 	bool safe = x->req.method == HTTP_GET || x->req.method == HTTP_HEAD;
-	struct slice range;
 	int rc;
 
 	a->status = r->status;
@@ -255,20 +254,9 @@ static void choose_part(struct http_x *x, const struct http_reply *r, struct ans
 	a->range_count = 0;
 	if (!safe || r->status != 200 || !r->ranges)
 		return;
-	rc = http_conditions(&x->req, slice_str(r->etag), r->last_modified_s);
-	if (rc != 0) {
-		a->status = rc;
-		a->length = 0;
-		return;
-	}
-	range = http_header_get(&x->req, SLICE("Range"));
-	/* Range is defined for GET alone (RFC 9110 §14.2). */
-	if (range.p == NULL || x->req.method != HTTP_GET || r->size < 0 ||
-		!http_if_range_holds(&x->req, slice_str(r->etag), r->last_modified_s))
-		return;
-	rc = http_range_parse(range, r->size, a->ranges, HTTP_RANGES_MAX);
-	if (rc == -416) {
-		a->status = 416;
+	rc = http_select_part(&x->req, slice_str(r->etag), r->last_modified_s, r->size, a->ranges);
+	if (rc < 0) {
+		a->status = -rc;
 		a->length = 0;
 	} else if (rc > 0) {
 		a->status = 206;

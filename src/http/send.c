@@ -93,11 +93,12 @@ static void tell_acknowledged(struct conn *c)
 	x->body->ops->sent(x->body, x->acknowledged);
 }
 
-/* Bytes of the body that may go now, at `off`, at most `max`. > 0; SENT_WAITS: sleeps (or the end: *end); negative: as body_failed. */
-static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
+/* Bytes of the body that may go now, of segment g, at most `max`. > 0; SENT_WAITS: sleeps (or the end: *end); negative: as body_failed. */
+static int64_t body_ready(struct conn *c, const struct segment *g, int64_t max, bool *end)
 {
 	struct http_x *x = c->x;
 	struct body *b = x->body;
+	int64_t off = g->off;
 
 	*end = false;
 	for (;;) {
@@ -115,6 +116,7 @@ static int64_t body_ready(struct conn *c, int64_t off, int64_t max, bool *end)
 		/* A wake that was queued for an earlier sleep may bring us here while the next one lasts. */
 		if (x->asleep)
 			b->ops->unwait(b, &c->wake);
+		c->wake.end = g->end < 0 ? INT64_MAX : g->end;
 		x->asleep = b->ops->wait(b, off, &c->wake) == 0;
 		if (x->asleep) {
 			tell_acknowledged(c);
@@ -242,7 +244,7 @@ static int send_body_range(struct conn *c, struct segment *g, int64_t *budget)
 
 		if (*budget <= 0)
 			return SENT_WAITS;
-		n = body_ready(c, g->off, MIN(max, *budget), &end);
+		n = body_ready(c, g, MIN(max, *budget), &end);
 		if (end)
 			return g->end < 0 ? SENT_ON : body_failed(c, 502, "the body is shorter than its size");
 		if (n > 0)
@@ -261,7 +263,7 @@ static int next_chunk(struct conn *c, struct segment *g)
 {
 	struct http_x *x = c->x;
 	bool end;
-	int64_t n = body_ready(c, g->off, CHUNK_MAX, &end);
+	int64_t n = body_ready(c, g, CHUNK_MAX, &end);
 
 	if (n <= 0 && !end)
 		return (int)n;

@@ -176,6 +176,14 @@ static void test_large_and_in_parts(void **state)
 	assert_int_equal(c.body.n, 3);
 	call_free(&c);
 
+	assert_int_equal(run(s, &c, "allowed/large", (struct fetch_req){.range_from = 100, .range_to = 110}), 0);
+	assert_int_equal(c.status, 206);
+	assert_int_equal(c.range_start, 100);
+	assert_int_equal(c.length, 10);
+	assert_int_equal(c.total, LARGE);
+	assert_int_equal(c.body.n, 10);
+	call_free(&c);
+
 	assert_int_equal(run(s, &c, "allowed/large", (struct fetch_req){.range_from = 5, .if_range = "\"old\""}), 0);
 	assert_int_equal(c.status, 200);
 	assert_int_equal(c.body.n, LARGE);

@@ -170,6 +170,9 @@ static void test_validators_and_ranges_are_sent(void **state)
 	assert_non_null(strstr(c.body.p, "\r\nRange: bytes=5000000000-\r\nIf-Range: \"r\"\r\nIf-None-Match: \"n\"\r\n"
 					 "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
 	call_free(&c);
+	call_run_req(e, &c, "request", &(struct fetch_req){.range_from = 5000000000, .range_to = 5000000010});
+	assert_non_null(strstr(c.body.p, "\r\nRange: bytes=5000000000-5000000009\r\n"));
+	call_free(&c);
 	call_run_req(e, &c, "request", &(struct fetch_req){.if_range = "\"r\""});
 	assert_null(strstr(c.body.p, "Range"));
 	call_free(&c);

@@ -139,11 +139,51 @@ static void test_if_range(void **state)
 	}
 }
 
+/* What the answer will be, as content asks before the bytes are there. */
+static void test_which_part_is_sent(void **state)
+{
+	static const struct {
+		enum http_method method;
+		const char *fields;
+		int64_t size;
+		int want;
+		int64_t from, to;
+	} rows[] = {
+		{HTTP_GET, "", 100, 0, 0, 0},
+		{HTTP_GET, "Range: bytes=10-19", 100, 1, 10, 20},
+		{HTTP_GET, "Range: bytes=-5", 100, 1, 95, 100},
+		{HTTP_GET, "Range: bytes=50-59,0-9", 100, 2, 50, 60},
+		{HTTP_GET, "Range: bytes=100-", 100, -416, 0, 0},
+		{HTTP_GET, "Range: bytes=10-19", -1, 0, 0, 0},
+		{HTTP_HEAD, "Range: bytes=10-19", 100, 0, 0, 0},
+		{HTTP_GET, "Range: bytes=10-19\nIf-Range: \"a\"", 100, 1, 10, 20},
+		{HTTP_GET, "Range: bytes=10-19\nIf-Range: \"b\"", 100, 0, 0, 0},
+		{HTTP_GET, "Range: bytes=10-19\nIf-None-Match: \"a\"", 100, -304, 0, 0},
+		{HTTP_HEAD, "If-None-Match: \"a\"", 100, -304, 0, 0},
+		{HTTP_GET, "Range: bytes=100-\nIf-Match: \"b\"", 100, -412, 0, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct http_range got[HTTP_RANGES_MAX];
+		struct http_header headers[FIELDS_MAX];
+		struct http_request r = request_of(rows[i].fields, headers);
+
+		r.method = rows[i].method;
+		if (http_select_part(&r, SLICE("\"a\""), NOON, rows[i].size, got) != rows[i].want)
+			fail_msg("row %zu: %s", i, rows[i].fields);
+		if (rows[i].want > 0) {
+			assert_int_equal(got[0].from, rows[i].from);
+			assert_int_equal(got[0].to, rows[i].to);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_if_range),
+		cmocka_unit_test(test_which_part_is_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
