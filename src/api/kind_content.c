@@ -14,6 +14,12 @@
 		.name = alg, .type = T_STRING, .flags = F_READ_ONLY | F_NULLABLE, .help = "digest of the saved file" \
 	}
 
+#define LAST_USED_FIELD                                                                     \
+	{                                                                                   \
+		.name = "last_used", .type = T_TIME, .flags = F_READ_ONLY | F_NULLABLE,     \
+		.help = "when a client was given the saved file last, or when it was saved" \
+	}
+
 static const struct api_field content_fields[] = {
 	API_COMMON_FIELDS,
 	{.name = "pulp_labels",
@@ -38,6 +44,7 @@ static const struct api_field content_fields[] = {
 	DIGEST_FIELD("sha256"),
 	DIGEST_FIELD("sha384"),
 	DIGEST_FIELD("sha512"),
+	LAST_USED_FIELD,
 	{.name = "unavailable_since",
 		.type = T_TIME,
 		.flags = F_READ_ONLY | F_NULLABLE,
@@ -93,6 +100,8 @@ static const struct api_filter content_filters[] = {
 		.help = "minutes in no version; -1: the server's setting"},
 	{"unavailable", OPS_EXACT, "unavailable", .apply = filter_unavailable,
 		.help = "whether upstream has not got it, nor we"},
+	{"last_used", OPS_TIME, "last_used",
+		.help = "when a client was given the saved file last, or when it was saved"},
 	{"pulp_label_select", OPS_EXACT, .apply = api_filter_label, .help = "terms about labels"},
 	{.name = NULL},
 };
@@ -130,10 +139,12 @@ static const struct api_field artifact_fields[] = {
 	DIGEST_FIELD("sha256"),
 	DIGEST_FIELD("sha384"),
 	DIGEST_FIELD("sha512"),
+	LAST_USED_FIELD,
 	{.name = NULL},
 };
 
 static const struct api_filter artifact_filters[] = {
+	{"last_used", OPS_TIME, "last_used", .help = "when a client was given it last, or when it was saved"},
 	{"md5", OP(EQ) | OP(IN), "md5", .help = "digest"},
 	{"sha1", OP(EQ) | OP(IN), "sha1", .help = "digest"},
 	{"sha224", OP(EQ) | OP(IN), "sha224", .help = "digest"},

@@ -41,6 +41,9 @@
 	X(store_commits, counter, "artifacts saved")                                                \
 	X(store_commit_failures, counter, "artifacts that could not be saved")                      \
 	X(store_bytes_saved, counter, "bytes of artifacts saved")                                   \
+	X(store_use_batches, counter, "batches of last uses written to the catalog")                \
+	X(store_uses_written, counter, "last uses of artifacts written to the catalog")             \
+	X(store_uses_dropped, counter, "last uses forgotten: too many at once, or no catalog")      \
 	X(catalog_transactions, counter, "write transactions committed")                            \
 	X(tasks_started, counter, "tasks started")                                                  \
 	X(tasks_failed, counter, "tasks that ended failed")                                         \

@@ -49,6 +49,7 @@
 	X(database, busy_timeout, MSEC, "30s", 100, 3600000, "how long a write may wait for another process's write")    \
 	X(storage, media, STR, "", 0, 0, "directory of artifacts; empty: media in the data directory")                   \
 	X(storage, allowed_checksums, LIST, "sha224,sha256,sha384,sha512", 0, 0, "digests that may vouch for an artifact") \
+	X(storage, use_interval, MSEC, "1h", 0, INT64_C(86400000) * 30, "how exactly the last use of an artifact is known; it is written no more often than that; 0: not at all") \
 	X(tasks, workers, INT, "2", 1, 1000, "tasks that run at once")                                                   \
 	X(tasks, memory_limit, BYTES, "2G", 67108864, INT64_C(1) << 50, "address space of one task")                     \
 	X(tasks, time_limit, MSEC, "24h", 1000, INT64_C(86400000) * 365, "how long one task may take")                   \

@@ -12,6 +12,7 @@
 #include "catalog/catalog_priv.h"
 #include "catalog/db_ops.h"
 #include "catalog/migrate.h"
+#include "catalog/usage.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,12 +49,14 @@ struct catalog {
 	struct lane readers, writer;
 	int64_t write_began_ns, write_ended_ns; /* of the last write; whoever has the writing connection */
 	atomic_int changes;
+	_Atomic int64_t stored_bytes; /* of artifact_total, as seen last */
 };
 
 struct txn {
 	struct catalog *c;
 	struct db *db;
 	bool write, service, tasks;
+	int64_t artifacts, bytes; /* more (or less) than before */
 };
 
 static void lane_init(struct lane *l, int max, bool write)
@@ -156,6 +159,17 @@ static int lane_take(struct catalog *c, struct lane *l, struct db **out, struct 
 	return 0;
 }
 
+static int read_total(struct catalog *c, struct db *db, struct err *err)
+{
+	struct db_stmt *s = NULL;
+	int rc = db_first(db, "SELECT bytes FROM artifact_total WHERE id = 1", &s, err);
+
+	if (rc == 1)
+		atomic_init(&c->stored_bytes, db_col_i64(s, 0));
+	db_done(&s);
+	return MIN(rc, 0);
+}
+
 int catalog_open(const struct catalog_opts *opts, bool migrate, struct catalog **out, struct err *err)
 {
 	struct db_open_opts first = {.write = true, .create = migrate, .busy_timeout_ms = opts->busy_timeout_ms};
@@ -178,6 +192,8 @@ int catalog_open(const struct catalog_opts *opts, bool migrate, struct catalog *
 	rc = db_open(c->url, &first, &db, err);
 	if (rc == 0)
 		rc = catalog_migrate(db, migrate, err);
+	if (rc == 0)
+		rc = read_total(c, db, err);
 	if (rc < 0)
 		goto out;
 	c->writer.open_count = 1;
@@ -254,16 +270,38 @@ void txn_end(struct txn **pt)
 	free(t);
 }
 
+/* Part of the transaction. Its row is written last, so that where rows have locks nobody waits for this one long. */
+static int commit_total(struct txn *t, int64_t *stored, struct err *err)
+{
+	struct db_stmt *s = NULL;
+	int rc;
+
+	if (t->artifacts == 0 && t->bytes == 0)
+		return 0;
+	rc = db_first(t->db,
+		"UPDATE artifact_total SET artifacts = artifacts + $1, bytes = bytes + $2 WHERE id = 1 RETURNING bytes",
+		&s, err, DB_I64(t->artifacts), DB_I64(t->bytes));
+	if (rc == 1)
+		*stored = db_col_i64(s, 0);
+	db_done(&s);
+	return rc < 0 ? rc : 0;
+}
+
 int txn_commit(struct txn **pt, struct err *err)
 {
 	struct txn *t = *pt;
 	struct shm *shm = t->c->shm;
 	bool service = t->service, tasks = t->tasks;
+	int64_t stored = -1;
 	int rc;
 
 	BUG(t->db->in_use != 0);
 	rc = FAULT("catalog.commit");
-	rc = rc < 0 ? err_sys(err, -rc, "commit") : t->db->ops->commit(t->db, err);
+	rc = rc < 0 ? err_sys(err, -rc, "commit") : commit_total(t, &stored, err);
+	if (rc == 0)
+		rc = t->db->ops->commit(t->db, err);
+	if (rc == 0 && stored >= 0)
+		txn_note_stored(t, stored);
 	txn_end(pt);
 	if (rc == 0)
 		metric_inc(M_catalog_transactions);
@@ -284,6 +322,22 @@ void txn_changes_service(struct txn *t)
 void txn_changes_tasks(struct txn *t)
 {
 	t->tasks = true;
+}
+
+void txn_count_artifact(struct txn *t, int artifacts, int64_t bytes)
+{
+	t->artifacts += artifacts;
+	t->bytes += bytes;
+}
+
+void txn_note_stored(struct txn *t, int64_t bytes)
+{
+	atomic_store_explicit(&t->c->stored_bytes, bytes, memory_order_relaxed);
+}
+
+int64_t catalog_stored_bytes(const struct catalog *c)
+{
+	return atomic_load_explicit(&c->stored_bytes, memory_order_relaxed);
 }
 
 struct db *txn_db(struct txn *t)

@@ -28,6 +28,11 @@ int catalog_count_changes(struct catalog *c, int by);
 /* Superseded publications since then are still answered; 0: none are. */
 int64_t catalog_window_began_us(const struct catalog *c);
 
+/* The transaction adds (or takes away) artifacts of so many bytes: committed together with it. */
+void txn_count_artifact(struct txn *t, int artifacts, int64_t bytes);
+/* What catalog_stored_bytes answers from now on. */
+void txn_note_stored(struct txn *t, int64_t bytes);
+
 /* A path as clients may ask for it: relative, UTF-8, no empty, "." or ".." part, no control bytes. -ERR_INVAL. */
 int check_path(struct slice path, struct err *err);
 

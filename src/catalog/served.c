@@ -32,6 +32,7 @@ static void read_path(struct db_stmt *s, struct served_path *p)
 	p->date_us = db_col_i64(s, 1);
 	p->saved = !db_col_null(s, 2);
 	if (p->saved) {
+		p->artifact_id = db_col_i64(s, 2);
 		p->size = col_size(s, 3);
 		col_digests(s, 4, &p->digests);
 	}
@@ -236,8 +237,9 @@ static int insert_artifact(struct txn *t, const struct digests *digests, int64_t
 
 	if (rc == 0)
 		rc = db_rows(txn_db(t),
-			"INSERT INTO artifact (uuid, size, created, md5, sha1, sha224, sha256, sha384, sha512) "
-			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+			"INSERT INTO artifact (uuid, size, created, last_used, md5, sha1, sha224, sha256, sha384, "
+			"sha512) "
+			"VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9)",
 			&s, err, DB_UUID(&uuid), DB_I64(size), DB_I64(now));
 	if (rc < 0)
 		return rc;
@@ -245,6 +247,8 @@ static int insert_artifact(struct txn *t, const struct digests *digests, int64_t
 	rc = db_run(&s, err);
 	if (rc == 0)
 		*id = db_last_id(txn_db(t));
+	if (rc == 0)
+		txn_count_artifact(t, 1, size);
 	return rc;
 }
 

@@ -46,6 +46,7 @@ struct served_path {
 	int64_t content_artifact_id; /* 0 for a published artifact without one (it must be in the store) */
 	int64_t repository_id;       /* of the set: which credentials may serve it */
 	bool saved;                  /* the catalog has an artifact for it */
+	int64_t artifact_id;         /* if saved */
 	struct digests digests; /* of the artifact if saved, else as declared by the remote artifacts; may be empty */
 	int64_t size;           /* likewise; -1 unknown */
 	int64_t date_us;        /* Last-Modified: when the unit entered the repository, or of the publication */

@@ -2,6 +2,7 @@
 #include "catalog/upkeep.h"
 
 #include "catalog/catalog_priv.h"
+#include "catalog/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,17 +76,14 @@ static int note_unused(struct upkeep_reclaimed *r, const uint8_t sha256[32], str
 }
 
 /* Takes the artifact away from its content artifact; its row too, when nobody else uses it. */
-static int release(struct db *db, const struct saved *x, struct upkeep_reclaimed *io, struct err *err)
+static int release(struct txn *t, const struct saved *x, struct upkeep_reclaimed *io, struct err *err)
 {
-	static const char drop[] = "DELETE FROM artifact WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM content_artifact "
-				   "x WHERE x.artifact_id = $1) "
-				   "AND NOT EXISTS (SELECT 1 FROM published_artifact x WHERE x.artifact_id = $1)";
-	int rc = db_do(db, "UPDATE content_artifact SET artifact_id = NULL WHERE id = $1", err,
+	int rc = db_do(txn_db(t), "UPDATE content_artifact SET artifact_id = NULL WHERE id = $1", err,
 		DB_I64(x->content_artifact_id));
 
 	if (rc == 0)
-		rc = db_do(db, drop, err, DB_I64(x->artifact_id));
-	if (rc == 0 && db_changes(db) > 0)
+		rc = catalog_artifact_delete(t, x->artifact_id, err);
+	if (rc == 1)
 		rc = note_unused(io, x->sha256, err);
 	io->reclaimed += rc == 0;
 	return rc;
@@ -114,16 +112,17 @@ static int next_saved(struct db *db, int64_t content_id, int64_t after, struct s
 	return rc;
 }
 
-static int reclaim_unit(struct db *db, int64_t content_id, const struct upkeep_keep *keep, size_t keep_count,
+static int reclaim_unit(struct txn *t, int64_t content_id, const struct upkeep_keep *keep, size_t keep_count,
 	struct upkeep_reclaimed *io, struct err *err)
 {
 	struct saved x = {.content_artifact_id = 0};
+	struct db *db = txn_db(t);
 	int rc = is_kept(db, content_id, keep, keep_count, err);
 
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	while ((rc = next_saved(db, content_id, x.content_artifact_id, &x, err)) == 1) {
-		rc = release(db, &x, io, err);
+		rc = release(t, &x, io, err);
 		if (rc != 0)
 			break;
 	}
@@ -148,7 +147,7 @@ int catalog_reclaim(struct txn *t, int64_t repository_id, const struct upkeep_ke
 		}
 		io->after_content_id = db_col_i64(s, 0);
 		db_done(&s);
-		rc = reclaim_unit(db, io->after_content_id, keep, keep_count, io, err);
+		rc = reclaim_unit(t, io->after_content_id, keep, keep_count, io, err);
 		if (rc != 0)
 			break;
 	}

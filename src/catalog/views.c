@@ -272,6 +272,7 @@ static const struct view_column content_columns[] = {
 		.within = "c.id IN (SELECT x.content_id FROM content_artifact x WHERE %)",
 		.within_sql = "x.relative_path"},
 	RO("artifact", COL_UUID, "a.uuid", 3),
+	RO("last_used", COL_TIME, "a.last_used", 3),
 	RO("size", COL_INT, "a.size", 3),
 	RO("md5", COL_HEX, "a.md5", 3),
 	RO("sha1", COL_HEX, "a.sha1", 3),
@@ -325,6 +326,7 @@ static const struct view_column artifact_columns[] = {
 	RO("uuid", COL_UUID, "a.uuid", 0),
 	RO("created", COL_TIME, "a.created", 0),
 	RO("updated", COL_TIME, "a.created", 0), /* an artifact never changes */
+	RO("last_used", COL_TIME, "a.last_used", 0),
 	RO("size", COL_INT, "a.size", 0),
 	RO("md5", COL_HEX, "a.md5", 0),
 	RO("sha1", COL_HEX, "a.sha1", 0),

@@ -25,6 +25,7 @@ struct entry {
 	char etag[72];    /* "…sha256…", or "" */
 	const char *type; /* Content-Type */
 	size_t set;       /* which set of the distribution has it */
+	uint32_t use_due; /* beat from which on its next use is noted: use.h */
 
 	/* the cache's */
 	int refs;

@@ -150,6 +150,12 @@ int content_new(const struct content_opts *o, struct content **out, struct err *
 		if (cache_new(o->settings->content_cache_entries, o->settings->content_cache_bytes, files_per_loop(o),
 			    &sh->cache) < 0)
 			goto nomem;
+		if (use_init(&sh->uses, &(struct use_opts){.loop = sh->loop,
+						.pool = c->pool,
+						.catalog = c->catalog,
+						.interval_ms = c->settings->storage_use_interval,
+						.jobs = &c->jobs}) < 0)
+			goto nomem;
 	}
 	if ((rc = lazy_new(&lo, &c->lazy, err)) < 0)
 		goto fail;
@@ -177,6 +183,8 @@ void content_drain(struct content *c, int64_t wait_ms)
 	const struct timespec tick = {.tv_nsec = 2000000};
 
 	lazy_drain(c->lazy, wait_ms);
+	for (size_t i = 0; i < c->shard_count; i++)
+		use_drain(&c->shards[i].uses);
 	/* Requests whose clients are gone end with the job that they wait for, on their loop: it must not end before. */
 	while (is_busy(c))
 		(void)nanosleep(&tick, NULL);
@@ -198,6 +206,7 @@ void content_free(struct content **pc)
 		}
 		snapshot_unref(&sh->snap);
 		cache_free(&sh->cache);
+		use_fini(&sh->uses);
 	}
 	lazy_free(&c->lazy);
 	snapshot_unref(&c->snap);

@@ -149,6 +149,7 @@ static enum step step_hit(struct request *rq)
 		return fail(rq, -ERR_NOMEM, -1);
 	}
 	metric_inc(M_content_hits);
+	use_note(&rq->shard->uses, e);
 	return STEP_respond;
 }
 

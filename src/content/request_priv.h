@@ -7,6 +7,7 @@
 #include "content/cache.h"
 #include "content/content.h"
 #include "content/snapshot.h"
+#include "content/use.h"
 #include "lazy/flight.h"
 
 #include <pthread.h>
@@ -78,6 +79,7 @@ struct shard_state {
 	struct loop *loop;
 	struct snapshot *snap; /* a reference */
 	struct cache *cache;
+	struct use_log uses;
 	struct request *free_list;
 	struct request *waiting; /* for a snapshot */
 	struct loop_post reload; /* a snapshot was loaded, or failed to */

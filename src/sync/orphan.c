@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "catalog/query.h"
+#include "catalog/usage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,8 +116,8 @@ static int delete_artifacts(struct cleanup *c, int64_t *after, size_t *deleted)
 		rc = catalog_artifact_orphans(t, c->before_us, *after, ids, sha256, ARTIFACTS, deleted, c->err);
 	for (size_t i = 0; rc == 0 && i < *deleted; i++) {
 		*after = ids[i];
-		rc = row_delete_in(t, view_find("artifact"), ids[i], c->err);
-		if (rc == 0)
+		rc = catalog_artifact_delete(t, ids[i], c->err);
+		if (rc == 1)
 			rc = store_remove(c->env->store, sha256[i], c->err);
 	}
 	if (rc == 0)
