@@ -38,6 +38,10 @@
 	X(fetch_requests, counter, "requests sent upstream")                                        \
 	X(fetch_retries, counter, "upstream requests repeated")                                     \
 	X(fetch_bytes, counter, "body bytes received from upstream")                                \
+	X(sources_down, gauge, "upstreams that are left alone after failures")                      \
+	X(sources_backoffs, counter, "upstreams that began to be left alone")                       \
+	X(sources_probed, counter, "requests that tested whether an upstream has recovered")        \
+	X(sources_refusals, counter, "requests not sent because an upstream was left alone")        \
 	X(store_commits, counter, "artifacts saved")                                                \
 	X(store_commit_failures, counter, "artifacts that could not be saved")                      \
 	X(store_bytes_saved, counter, "bytes of artifacts saved")                                   \

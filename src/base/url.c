@@ -6,6 +6,7 @@
 #include "base/digest.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 #define RELPATH_MAX 2048
 
@@ -271,6 +272,23 @@ bool url_same_origin(struct slice a, struct slice b)
 
 	return url_parse(a, &ua, NULL) == 0 && url_parse(b, &ub, NULL) == 0 && slice_eq_nocase(ua.scheme, ub.scheme) &&
 	       slice_eq_nocase(ua.host, ub.host) && port_of(&ua) == port_of(&ub);
+}
+
+int url_origin(struct slice s, char out[URL_ORIGIN_MAX])
+{
+	struct url u;
+	int n;
+
+	if (url_parse(s, &u, NULL) != 0 || slice_eq_nocase(u.scheme, SLICE("file")))
+		return -ERR_INVAL;
+	n = snprintf(out, URL_ORIGIN_MAX, slice_chr(u.host, ':') >= 0 ? "%.*s://[%.*s]:%d" : "%.*s://%.*s:%d",
+		SLICE_ARG(u.scheme), SLICE_ARG(u.host), (int)port_of(&u));
+	if (n >= URL_ORIGIN_MAX)
+		return -ERR_LIMIT;
+	for (char *p = out; *p != '\0'; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	return 0;
 }
 
 int url_sibling(struct slice manifest_url, struct slice relpath, struct buf *out)

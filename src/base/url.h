@@ -35,6 +35,9 @@ struct url {
 int url_parse(struct slice s, struct url *out, struct err *err);
 /* Same scheme, host (any case) and port (defaults filled in): may credentials of one go to the other? */
 bool url_same_origin(struct slice a, struct slice b);
+/* "scheme://host:port" in lower case, with the port filled in. -ERR_INVAL: no URL of that kind, file: among them; -ERR_LIMIT: too long. */
+#define URL_ORIGIN_MAX 280 /* a host name has 253 bytes at most */
+int url_origin(struct slice s, char out[URL_ORIGIN_MAX]);
 /* URL of an entry named by a manifest at `manifest_url`: its directory + encoded path ('/' and ':' kept; file: not
  * encoded) + the query of the manifest's URL. -ERR_INVAL unless relpath passes url_relpath_check(). */
 int url_sibling(struct slice manifest_url, struct slice relpath, struct buf *out);

@@ -70,6 +70,7 @@ int fetch_ctx_new(const struct fetch_ctx_opts *opts, struct fetch_ctx **out, str
 	c->magic = CTX_MAGIC;
 	c->loop = opts->loop;
 	c->pool = opts->pool;
+	c->health = opts->health;
 	link_init(&c->fetches);
 	link_init(&c->todo);
 	link_init(&c->lanes_to_run);
@@ -102,6 +103,7 @@ static void fetch_free(struct fetch *f)
 	BUG(!link_alone(&f->place) || f->exchange != NULL);
 	loop_timer_cancel(f->ctx->loop, &f->delay);
 	upstream_put(&f->upstream);
+	health_put(&f->health);
 	f->magic = 0;
 	free(f);
 }
@@ -109,6 +111,7 @@ static void fetch_free(struct fetch *f)
 /* Takes it out of everything it is in; what follows sets the next state or frees it. */
 static void fetch_withdraw(struct fetch *f)
 {
+	health_let_go(f->health, &f->asked, loop_now(f->ctx->loop));
 	f->kind->stop(f);
 	lane_leave(f->upstream->lane, f);
 	loop_timer_cancel(f->ctx->loop, &f->delay);
@@ -187,6 +190,13 @@ void fetch_start_attempt(struct fetch *f)
 		fetch_free(f);
 		return;
 	}
+	rc = health_ask(f->health, slice_str(f->req.url), loop_now(f->ctx->loop), &f->asked, &err, NULL);
+	if (rc != 0) {
+		/* Whoever has tried before goes on trying: it may be open again by then. */
+		fetch_err_at(&err, f->req.url);
+		fetch_attempt_ended(f, rc, f->attempt > 1 || f->req.patient, -1, &err);
+		return;
+	}
 	if (FAULT("fetch.start") != 0)
 		rc = fetch_err(&err, -ERR_CONNECT, f->req.url, "%s", err_text(-ERR_CONNECT));
 	else
@@ -211,6 +221,8 @@ void fetch_attempt_ended(struct fetch *f, int rc, bool may_pass, int64_t wait_ms
 
 	MAGIC_CHECK(f, FETCH_MAGIC);
 	BUG(f->state != FETCH_RUNNING || f->ctx->depth != 0);
+	if (rc != 0 && err != NULL)
+		health_failed(f->health, &f->asked, err, loop_now(f->ctx->loop));
 	fetch_withdraw(f);
 	if (rc != 0 && may_pass && fetch_may_retry(f)) {
 		f->state = FETCH_DELAYED;
@@ -414,6 +426,10 @@ int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const st
 		rc = fetch_err(err, -ERR_LIMIT, req->url, "%d requests wait for this remote", LANE_QUEUE_MAX);
 		goto out;
 	}
+	if (req->optional && !lane_is_free(u->lane, remote)) {
+		rc = fetch_err(err, -ERR_LIMIT, req->url, "it would have to wait for other requests to this remote");
+		goto out;
+	}
 	f = fetch_alloc(req);
 	if (f == NULL) {
 		rc = err_set(err, -ERR_NOMEM, "request to an upstream");
@@ -429,6 +445,7 @@ int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const st
 	f->total_ms = timeout_ms(remote->total_timeout_s, 0);
 	f->connect_ms = connect_timeout_ms(remote);
 	f->silence_ms = timeout_ms(remote->sock_read_timeout_s, DEFAULT_TIMEOUT_MS);
+	f->health = health_get(c->health, remote->key, remote->revision, req->url);
 	link_add(&c->fetches, &f->all);
 	lane_enter(f->upstream->lane, f, false);
 	*out = f;

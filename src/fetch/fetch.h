@@ -6,7 +6,8 @@
  *
  * What can pass is retried here as long as on_head was not called: connection errors, time-outs, the statuses of fetch_status_may_pass(); after
  * the back-off, or after Retry-After when that is longer; `max_retries` times. A response that asks for more than 60 s is not retried but delivered, for
- * the caller to plan. What happens after on_head is the caller's to decide. Fault points: fetch.start (as a refused connection), fetch.data (as a
+ * the caller to plan. A context that was given a table of health reports there how each attempt went, and asks it before each: a source that is
+ * left alone gets no request, and on_done the memory of its failure at once. What happens after on_head is the caller's to decide. Fault points: fetch.start (as a refused connection), fetch.data (as a
  * connection that breaks off). */
 #ifndef SLUICE_FETCH_FETCH_H
 #define SLUICE_FETCH_FETCH_H
@@ -21,6 +22,7 @@
 
 struct fetch_ctx;
 struct fetch;
+struct health_table;
 
 struct fetch_ctx_opts {
 	struct loop *loop;
@@ -29,6 +31,7 @@ struct fetch_ctx_opts {
 	const char *allowed_import_paths; /* comma-separated directories for file://; "" refuses all */
 	const char *
 		credential_hosts; /* further hosts (HOST or HOST:PORT) that may get credentials; never over http what belongs to https */
+	struct health_table *health; /* lives longer than the context; NULL: nothing is remembered */
 };
 /* The first one of the process reads the system's certificate authorities: tens of milliseconds. */
 int fetch_ctx_new(const struct fetch_ctx_opts *opts, struct fetch_ctx **out, struct err *err);
@@ -72,6 +75,11 @@ struct fetch_req {
 	int64_t range_to;     /* > range_from: only up to before that byte; a server may still send more, or less */
 	const char *if_range; /* with range_from */
 	const char *if_none_match, *if_modified_since;
+	/* Worth it only at once (hedges, ranges beside the main download): -ERR_LIMIT from fetch_start instead of a place in the queue. */
+	bool optional;
+	/* Nobody else can continue what has begun: when the source is left alone after failures, this waits and retries as after a failure of its
+	 * own, instead of failing at once. */
+	bool patient;
 	/* Return 0 to go on; negative ends the fetch: on_done gets that code. Error statuses have their (short) bodies discarded: on_data is
 	 * called for 200 and 206 only. */
 	int (*on_head)(void *arg, const struct fetch_head *head);
@@ -79,12 +87,13 @@ struct fetch_req {
 	int (*on_data)(void *arg, const char *p, size_t n);
 	/* rc 0: the body is complete as far as HTTP can tell (or there was none: 304, 4xx, 5xx: look at the status). -ERR_TRUNCATED broke off after
 	 * data; -ERR_CONNECT; -ERR_TIMEOUT; -ERR_DENIED (file:// outside the allowed paths; TLS: certificate refused is -ERR_CONNECT with curl's reason);
-	 * -ERR_CANCELED; -ERR_LIMIT. err names URL (redacted) and cause. *f is freed after this returns. */
+	 * -ERR_CANCELED; -ERR_LIMIT; and what health_may_ask() says. err names URL (redacted) and cause. *f is freed after this returns. */
 	void (*on_done)(void *arg, int rc, const struct err *err);
 	void *arg;
 };
 #define FETCH_PAUSE 1
 
+/* When it fails no call-back comes. -ERR_LIMIT: too many wait already (`optional`: it would have to wait). */
 int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const struct fetch_req *req, struct fetch **out,
 	struct err *err);
 /* No call-back comes after it (on_done neither). NULL is fine. Also from inside a call-back of this fetch, except on_done. */

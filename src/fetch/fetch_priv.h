@@ -4,7 +4,7 @@
  *   lane.c      order and limits of one remote     head.c      the head of a response
  *   upstream.c  a remote's settings, connections   file_url.c  file://
  *   origin.c    who may see credentials            backoff.c   when to try again
- *   ca.c        whom the system trusts
+ *   ca.c        whom the system trusts             health.c    how upstreams fare
  *
  * Everything belongs to the context's loop, except what file_url.c hands to the pool. */
 #ifndef SLUICE_FETCH_FETCH_PRIV_H
@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "fetch/fetch.h"
+#include "fetch/health.h"
 
 struct file_port;
 struct lane;
@@ -54,6 +55,7 @@ struct fetch_ctx {
 	char *user_agent;
 	char *allowed_import_paths;
 	char *credential_hosts;
+	struct health_table *health; /* NULL: none */
 	bool closing;
 	int depth; /* call-backs that are running */
 
@@ -88,6 +90,8 @@ struct fetch {
 	enum fetch_state state;
 	struct fetch_ctx *ctx;
 	struct upstream *upstream; /* a reference */
+	struct health *health;     /* likewise; NULL: none */
+	struct health_attempt asked;
 	const struct fetch_kind *kind;
 	void *exchange;
 	struct fetch_req req; /* its strings are in `text` */
@@ -132,6 +136,8 @@ int fetch_err(struct err *err, int code, const char *url, const char *fmt, ...) 
 struct lane *lane_get(struct fetch_ctx *c, int64_t key); /* NULL: out of memory */
 struct upstream **lane_upstreams(struct lane *l);
 int lane_queued(const struct lane *l);
+/* Would a request of this remote start at once? */
+bool lane_is_free(const struct lane *l, const struct fetch_remote *r);
 void lane_enter(struct lane *l, struct fetch *f, bool first);
 void lane_leave(struct lane *l, struct fetch *f);        /* the queue, or the place of a running one */
 void lane_charge(struct lane *l, const struct fetch *f); /* a request besides the one that was waited for */

@@ -81,12 +81,19 @@ int lane_queued(const struct lane *l)
 	return l->queued;
 }
 
+bool lane_is_free(const struct lane *l, const struct fetch_remote *r)
+{
+	return (r->concurrency <= 0 || l->running + l->queued < r->concurrency) &&
+	       (r->rate_limit <= 0 || (l->queued == 0 && l->next_start_ns <= loop_now(l->ctx->loop)));
+}
+
 void lane_enter(struct lane *l, struct fetch *f, bool first)
 {
 	BUG(!link_alone(&f->place));
 	f->state = FETCH_QUEUED;
 	link_add(first ? l->queue.next : &l->queue, &f->place);
 	l->queued++;
+	health_count(f->health, 0, 1);
 	lane_want_run(l);
 }
 
@@ -95,8 +102,10 @@ void lane_leave(struct lane *l, struct fetch *f)
 	if (f->state == FETCH_QUEUED) {
 		link_del(&f->place);
 		l->queued--;
+		health_count(f->health, 0, -1);
 	} else if (f->state == FETCH_RUNNING) {
 		l->running--;
+		health_count(f->health, -1, 0);
 	}
 	l->idle_since_ns = loop_now(l->ctx->loop);
 	if (l->queued > 0)
@@ -138,6 +147,7 @@ static void lane_run(struct lane *l, int *starts)
 		link_del(&f->place);
 		l->queued--;
 		l->running++;
+		health_count(f->health, 1, -1);
 		f->state = FETCH_RUNNING;
 		fetch_start_attempt(f); /* f may be gone afterwards */
 	}

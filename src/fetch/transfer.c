@@ -137,8 +137,12 @@ static size_t transfer_deliver_head(struct transfer *t, size_t n)
 
 static size_t transfer_head_complete(struct transfer *t, size_t n)
 {
+	struct fetch *f = t->fetch;
 	int64_t length;
 
+	if (!is_redirect(t))
+		health_answered(f->health, &f->asked, t->head.status,
+			fetch_retry_after_s(head_find(&t->head, SLICE("Retry-After"))), loop_now(f->ctx->loop));
 	if (is_redirect(t)) {
 		t->phase = PHASE_DISCARD;
 		t->verdict = VERDICT_HOP;
@@ -209,6 +213,7 @@ static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_p
 
 	(void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
 	transfer_heard(t);
+	t->fetch->asked.connected = true;
 	/* Failed: out of memory; then the total time-out is what is left. */
 	(void)loop_timer_set(t->fetch->ctx->loop, &t->silence, t->fetch->silence_ms * NS_PER_MS);
 	return CURL_PREREQFUNC_OK;

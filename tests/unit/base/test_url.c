@@ -360,6 +360,27 @@ static void origins(void **state)
 	}
 }
 
+static void origins_as_text(void **state)
+{
+	static const struct {
+		const char *url, *want;
+	} rows[] = {
+		{"HTTP://User:secret@Host.Example/a?b", "http://host.example:80"},
+		{"https://h", "https://h:443"},
+		{"https://h:8443/a", "https://h:8443"},
+		{"http://[::1]:8080/", "http://[::1]:8080"},
+		{"file:///srv/a", NULL},
+		{"nonsense", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char out[URL_ORIGIN_MAX] = "";
+
+		assert_int_equal(url_origin(slice_str(rows[i].url), out), rows[i].want != NULL ? 0 : -ERR_INVAL);
+		assert_string_equal(out, rows[i].want != NULL ? rows[i].want : "");
+	}
+}
+
 static void siblings(void **state)
 {
 	static const struct {
@@ -446,6 +467,7 @@ int main(void)
 		cmocka_unit_test(urls_parsed),
 		cmocka_unit_test(urls_refused),
 		cmocka_unit_test(origins),
+		cmocka_unit_test(origins_as_text),
 		cmocka_unit_test(siblings),
 		cmocka_unit_test(secrets_stay_out_of_logs),
 	};
