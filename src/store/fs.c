@@ -7,6 +7,8 @@
  *   fsync(artifact/ab)        the artifact; it may have lost its name if the machine went down: then it is a miss
  *   fsync(artifact)           once a directory: another process may have made it and not have synced it yet
  *
+ * For many at once the first step and the last two are one syncfs each, in the same order (group_sync.c).
+ *
  * Everything is constant after open except `durable`, which only ever gains bits: any thread, no lock. */
 #include "store/store.h"
 
@@ -15,6 +17,7 @@
 #include "base/fsutil.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/group_sync.h"
 #include "store/staging.h"
 #include "store/store_ops.h"
 
@@ -36,6 +39,7 @@ struct fs_store {
 	int media;    /* directory */
 	int artifact; /* directory */
 	struct staging_area staging;
+	struct group_sync group;
 	_Atomic bool durable[SUBDIRS]; /* this process has synced artifact/ since it saw the directory there */
 };
 
@@ -109,8 +113,10 @@ static int fs_init(struct fs_store *fs, const char *media, bool sweep, struct er
 	}
 	if (rc == 0)
 		rc = open_dir_at(fs->media, "artifact", &fs->artifact, err);
-	if (rc == 0)
+	if (rc == 0) {
+		group_sync_init(&fs->group, fs->artifact);
 		rc = staging_area_open(&fs->staging, fs->media, err);
+	}
 	if (rc == 0 && is_new)
 		rc = fs_sync_roots(fs, err);
 	if (rc == 0 && sweep)
@@ -127,18 +133,49 @@ static const char *name_in_subdir(const char name[STORE_NAME_MAX])
 	return name + sizeof("artifact/") - 1;
 }
 
-static int item_sync(struct store_item *item, const char *name)
+static int item_check(struct store_item *item)
 {
+	char name[STORE_NAME_MAX];
 	struct stat st;
 
 	if (fstat(item->st->fd, &st) != 0)
-		return err_sys(&item->err, errno, "cannot save %s: fstat", name);
+		return err_sys(&item->err, errno, "cannot save %s: fstat", store_name(item->sha256, name));
 	if (st.st_size != item->size)
 		return err_set(&item->err, -ERR_SIZE, "cannot save %s: %lld bytes are staged, %lld were announced",
-			name, (long long)st.st_size, (long long)item->size);
-	if (FAULT("store.commit.sync") != 0 || fdatasync(item->st->fd) != 0)
-		return err_sys(&item->err, errno, "cannot save %s: fdatasync", name);
+			store_name(item->sha256, name), (long long)st.st_size, (long long)item->size);
 	return 0;
+}
+
+static int item_sync(struct store_item *item, bool synced)
+{
+	char name[STORE_NAME_MAX];
+
+	if (FAULT("store.commit.sync") != 0 || (!synced && fdatasync(item->st->fd) != 0))
+		return err_sys(&item->err, errno, "cannot save %s: fdatasync", store_name(item->sha256, name));
+	return 0;
+}
+
+/* The bytes of each, before any of them gets its name. False: by a sync for each. */
+static bool items_sync(struct fs_store *fs, struct store_item *items, size_t count)
+{
+	bool grouped = false;
+	int64_t bytes = 0;
+	int good = 0, one = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		items[i].rc = item_check(&items[i]);
+		if (items[i].rc != 0)
+			continue;
+		bytes += items[i].size;
+		good++;
+		one = items[i].st->fd;
+	}
+	if (group_sync_pays(&fs->group, good, bytes))
+		grouped = group_sync_run(&fs->group, one) == 0; /* else each tells whether it is its own failure */
+	for (size_t i = 0; i < count; i++)
+		if (items[i].rc == 0)
+			items[i].rc = item_sync(&items[i], grouped);
+	return grouped;
 }
 
 /* The name is taken: by the same artifact, as it should be, or by something that only claims to be it. 1: replaced. */
@@ -190,13 +227,15 @@ static int item_link(struct fs_store *fs, struct store_item *item, const char *n
 }
 
 /* 0 or -errno */
-static int subdir_sync(struct fs_store *fs, unsigned subdir)
+static int subdir_sync(struct fs_store *fs, unsigned subdir, bool synced)
 {
 	char name[3];
 	int fd, rc;
 
 	if (FAULT("store.commit.dirsync") != 0)
 		return -errno;
+	if (synced)
+		return 0;
 	snprintf(name, sizeof(name), "%02x", subdir);
 	fd = openat(fs->artifact, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -207,14 +246,14 @@ static int subdir_sync(struct fs_store *fs, unsigned subdir)
 }
 
 /* Each directory once, then their own names where this process cannot know them to be durable. A failure is one of
- * every item in that directory. */
-static void dirs_sync(struct fs_store *fs, const bool used[SUBDIRS], int failed[SUBDIRS])
+ * every item in that directory. `grouped`: the items' bytes were synced together, and the names shall be. */
+static void dirs_sync(struct fs_store *fs, const bool used[SUBDIRS], int failed[SUBDIRS], bool grouped)
 {
-	bool names = false;
+	bool synced = grouped && group_sync_run(&fs->group, fs->artifact) == 0, names = false;
 	int rc = 0;
 
 	for (unsigned i = 0; i < SUBDIRS; i++) {
-		failed[i] = used[i] ? subdir_sync(fs, i) : 0;
+		failed[i] = used[i] ? subdir_sync(fs, i, synced) : 0;
 		names |= used[i] && failed[i] == 0 && !atomic_load(&fs->durable[i]);
 	}
 	if (!names)
@@ -222,7 +261,7 @@ static void dirs_sync(struct fs_store *fs, const bool used[SUBDIRS], int failed[
 	if (FAULT("store.commit.dirsync") != 0)
 		rc = -errno;
 	else
-		rc = sync_dir(fs->artifact);
+		rc = synced ? 0 : sync_dir(fs->artifact);
 	for (unsigned i = 0; i < SUBDIRS; i++) {
 		if (!used[i] || failed[i] != 0)
 			continue;
@@ -239,17 +278,17 @@ static void fs_commit(struct store *s, struct store_item *items, size_t count)
 	bool used[SUBDIRS] = {false};
 	int failed[SUBDIRS];
 	char name[STORE_NAME_MAX];
+	bool grouped = items_sync(fs, items, count);
 
 	for (size_t i = 0; i < count; i++) {
 		struct store_item *item = &items[i];
 
-		item->rc = item_sync(item, store_name(item->sha256, name));
 		if (item->rc == 0)
-			item->rc = item_link(fs, item, name);
+			item->rc = item_link(fs, item, store_name(item->sha256, name));
 		if (item->rc >= 0)
 			used[item->sha256[0]] = true;
 	}
-	dirs_sync(fs, used, failed);
+	dirs_sync(fs, used, failed, grouped);
 	for (size_t i = 0; i < count; i++) {
 		struct store_item *item = &items[i];
 		int sys = failed[item->sha256[0]];
