@@ -72,6 +72,7 @@ struct api_field {
 	api_check *check;
 	api_show *show;
 	const char *help;
+	const char *schema; /* T_JSON: what it looks like, as a schema of JSON; NULL: anything */
 };
 
 static inline const char *api_field_column(const struct api_field *f)
@@ -103,6 +104,7 @@ struct api_filter {
 	bool nullable;           /* "null" and "" are values */
 	const char *const *choices;
 	const char *help;
+	enum api_type type; /* of the value, when it is no column of the view */
 };
 
 /* ---- actions, kinds, resources ---- */
@@ -116,6 +118,21 @@ struct api_route {
 
 typedef void api_action_fn(struct api_ctx *x, const struct api_route *rt);
 
+/* What an action or a page answers with when all is well, for the document that describes the API. */
+enum api_answer {
+	ANSWER_TASK,   /* 202: a task */
+	ANSWER_OBJECT, /* 200: the resource's object */
+	ANSWER_MADE,   /* 201: `schema`, called as the body with "Response" behind it */
+	ANSWER_JSON,   /* 200: `schema` */
+	ANSWER_EMPTY,  /* 200: nothing */
+};
+struct api_doc {
+	const char *id;   /* of the operation, NULL: the action's name; a page's whole operationId */
+	const char *body; /* name of the schema of the body; '*' stands for the resource's model. NULL: no body */
+	enum api_answer answer;
+	const char *schema; /* of ANSWER_MADE and ANSWER_JSON */
+};
+
 struct api_action {
 	const char *name; /* the path's last segment */
 	enum http_method method;
@@ -123,6 +140,7 @@ struct api_action {
 	api_action_fn *run;
 	const struct api_field *fields; /* of the body; NULL: none */
 	const char *help;
+	struct api_doc doc;
 };
 
 enum api_op { API_LIST = 1, API_READ = 2, API_CREATE = 4, API_UPDATE = 8, API_DELETE = 16 };
@@ -185,6 +203,8 @@ struct api_page {
 	api_action_fn *run;
 	const struct api_field *fields;
 	const char *help;
+	struct api_doc doc;
+	bool no_slash; /* its path does not end in one */
 };
 
 struct api {
@@ -337,9 +357,15 @@ extern api_show api_show_href, api_show_prn, api_show_null;
 	}
 
 /* ---- list.c ---- */
+/* "http://HOST", as the client named the server. */
+const char *api_base_url(struct api_ctx *x);
 void api_list(struct api_ctx *x, const struct api_route *rt);
 int api_filter_add(struct api_ctx *x, const struct api_resource *r, struct query *q, struct slice name,
 	struct slice value, struct err *err);
+/* The filters of a list, one after the other; NULL: no more. */
+const struct api_filter *api_filter_at(const struct api_resource *r, size_t i);
+/* The column that the field can be ordered by; NULL: none. */
+const char *api_order_column(const struct api_resource *r, const struct api_field *f);
 /* expr.c: the parameter q */
 int api_expression_add(
 	struct api_ctx *x, const struct api_resource *r, struct query *q, struct slice text, struct err *err);
@@ -348,10 +374,23 @@ int api_label_select(struct query *q, const char *column, struct slice text, str
 extern api_filter_apply api_filter_ref, api_filter_version, api_filter_label, api_filter_content, api_filter_condition;
 extern api_action_fn api_action_set_label, api_action_unset_label;
 extern const struct api_field api_set_label_fields[], api_unset_label_fields[];
-#define API_LABEL_ACTIONS                                                                                           \
-	{"set_label", HTTP_POST, true, api_action_set_label, api_set_label_fields, "sets one label"},               \
-	{                                                                                                           \
-		"unset_label", HTTP_POST, true, api_action_unset_label, api_unset_label_fields, "removes one label" \
+#define API_LABEL_SCHEMA                                                                          \
+	"{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"},\"value\":{\"type\":" \
+	"\"string\",\"nullable\":true}}}"
+#define API_LABEL_ACTIONS                                                                                     \
+	{.name = "set_label",                                                                                 \
+		.method = HTTP_POST,                                                                          \
+		.on_object = true,                                                                            \
+		.run = api_action_set_label,                                                                  \
+		.fields = api_set_label_fields,                                                               \
+		.help = "sets one label",                                                                     \
+		.doc = {.body = "SetLabel", .answer = ANSWER_MADE, .schema = API_LABEL_SCHEMA}},              \
+	{                                                                                                     \
+		.name = "unset_label", .method = HTTP_POST, .on_object = true, .run = api_action_unset_label, \
+		.fields = api_unset_label_fields, .help = "removes one label",                                \
+		.doc = {.body = "UnsetLabel",                                                                 \
+			.answer = ANSWER_MADE,                                                                \
+			.schema = API_LABEL_SCHEMA }                                                          \
 	}
 
 /* ---- crud.c ---- */
@@ -378,6 +417,27 @@ void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_
 #define API_TASK_MODIFY "pulpcore.app.tasks.repository.add_and_remove"
 #define API_TASK_ORPHANS "pulpcore.app.tasks.orphan.orphan_cleanup"
 #define API_TASK_RECLAIM "pulpcore.app.tasks.reclaim_space.reclaim_space"
+
+/* ---- openapi.c: the document that describes the API, made from its tables ---- */
+struct api_doc_opts {
+	bool bindings;          /* short operationIds: the tag tells the rest */
+	bool pk_path;           /* paths with parts that are keys, instead of whole hrefs */
+	struct slice component; /* n == 0: all of it; "core", or a format's name */
+	struct slice base;      /* "http://host" */
+};
+/* A new object. NULL: out of memory. */
+json_t *api_openapi(struct api_ctx *x, const struct api_doc_opts *opts);
+extern api_action_fn api_page_openapi_json, api_page_openapi_yaml;
+/* openapi_schema.c. New references; NULL: out of memory. */
+json_t *api_schema_field(const struct api_field *f, bool request);
+/* Of a body: what may be written. `partial`: nothing is required. */
+json_t *api_schema_body(const struct api_field *const *fields, bool partial);
+/* Of an answer: what is shown. */
+json_t *api_schema_shown(const struct api_resource *r);
+json_t *api_schema_type(enum api_type type);
+bool api_field_shown(const struct api_resource *r, const struct api_field *f);
+/* yaml.c: appends the value as YAML. */
+int api_yaml(struct buf *out, const json_t *v);
 
 /* ---- auth.c ---- */
 int api_auth_new(struct api_auth **out, struct err *err);

@@ -45,27 +45,31 @@ static bool resource_match(const struct api_resource *r, struct slice path, stru
 	return false;
 }
 
-static const struct api_page *page_match(struct slice path)
+static const struct api_page *page_match(struct slice path, bool slash)
 {
 	for (size_t i = 0; i < api_page_count; i++)
-		if (slice_eq(path, slice_str(api_pages[i].path)))
+		if (slice_eq(path, slice_str(api_pages[i].path)) && api_pages[i].no_slash == !slash)
 			return &api_pages[i];
 	return NULL;
 }
 
-/* True when the path (with its slash) means anything. */
+/* True when the path means anything. */
 static bool route(const struct api *api, struct slice path, struct api_route *rt, const struct api_page **page)
 {
 	struct slice inner;
+	bool slash;
 
-	if (!slice_starts(path, SLICE(API_ROOT)) || path.p[path.n - 1] != '/')
+	if (!slice_starts(path, SLICE(API_ROOT)))
 		return false;
+	slash = path.p[path.n - 1] == '/';
 	inner = slice_of(path.p + strlen(API_ROOT), path.n - strlen(API_ROOT));
-	if (inner.n > 0)
+	if (slash && inner.n > 0)
 		inner.n--;
-	*page = page_match(inner);
+	*page = page_match(inner, slash);
 	if (*page != NULL)
 		return true;
+	if (!slash)
+		return false;
 	for (size_t i = 0; i < api->resource_count; i++)
 		if (resource_match(&api->resources[i], inner, rt))
 			return true;
@@ -205,12 +209,11 @@ static void handle(struct api_ctx *x)
 	struct api_route rt = {0};
 	int rc;
 
-	if (x->req->path.n == 0 || x->req->path.p[x->req->path.n - 1] != '/') {
-		no_slash(x);
-		return;
-	}
 	if (!route(x->api, x->req->path, &rt, &page)) {
-		api_reply_html_404(x);
+		if (x->req->path.n > 0 && x->req->path.p[x->req->path.n - 1] == '/')
+			api_reply_html_404(x);
+		else
+			no_slash(x);
 		return;
 	}
 	x->route_resource = rt.resource;

@@ -97,9 +97,9 @@ static const struct api_filter content_filters[] = {
 	{"repository_version_removed", OPS_EXACT, "removed_by_version", .apply = api_filter_version,
 		.kind = "repository_versions", .help = "what a version removed"},
 	{"orphaned_for", OPS_EXACT, "orphaned", .apply = filter_orphaned,
-		.help = "minutes in no version; -1: the server's setting"},
+		.help = "minutes in no version; -1: the server's setting", .type = T_INTEGER},
 	{"unavailable", OPS_EXACT, "unavailable", .apply = filter_unavailable,
-		.help = "whether upstream has not got it, nor we"},
+		.help = "whether upstream has not got it, nor we", .type = T_BOOLEAN},
 	{"last_used", OPS_TIME, "last_used",
 		.help = "when a client was given the saved file last, or when it was saved"},
 	{"pulp_label_select", OPS_EXACT, .apply = api_filter_label, .help = "terms about labels"},
@@ -153,7 +153,7 @@ static const struct api_filter artifact_filters[] = {
 	{"sha512", OP(EQ) | OP(IN), "sha512", .help = "digest"},
 	IN_VERSION_FILTERS,
 	{"orphaned_for", OPS_EXACT, "orphaned", .apply = filter_orphaned,
-		.help = "minutes without use; -1: the server's setting"},
+		.help = "minutes without use; -1: the server's setting", .type = T_INTEGER},
 	{.name = NULL},
 };
 

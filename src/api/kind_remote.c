@@ -94,7 +94,9 @@ static const struct api_field fields[] = {
 		.type = T_JSON,
 		.flags = F_READ_ONLY | F_COMMON,
 		.show = show_hidden,
-		.help = "which fields that are never shown are set"},
+		.help = "which fields that are never shown are set",
+		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":"
+			  "\"string\"},\"is_set\":{\"type\":\"boolean\"}}}}"},
 	{.name = NULL},
 };
 

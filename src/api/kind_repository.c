@@ -59,7 +59,11 @@ static const struct api_field fields[] = {
 		.type = T_BOOLEAN,
 		.default_json = "false",
 		.help = "whether each new version is published"},
-	{.name = "last_sync_details", .type = T_JSON, .flags = F_READ_ONLY, .help = "what the last sync saw"},
+	{.name = "last_sync_details",
+		.type = T_JSON,
+		.flags = F_READ_ONLY,
+		.help = "what the last sync saw",
+		.schema = "{\"type\":\"object\",\"additionalProperties\":{}}"},
 	{.name = NULL},
 };
 
@@ -276,8 +280,10 @@ out:
 }
 
 static const struct api_action actions[] = {
-	{"sync", HTTP_POST, true, action_sync, sync_fields, "brings the repository to what its remote has"},
-	{"modify", HTTP_POST, true, action_modify, modify_fields, "adds and removes units"},
+	{"sync", HTTP_POST, true, action_sync, sync_fields, "brings the repository to what its remote has",
+		{.body = "*SyncURL"}},
+	{"modify", HTTP_POST, true, action_modify, modify_fields, "adds and removes units",
+		{.body = "RepositoryAddRemoveContent"}},
 	API_LABEL_ACTIONS,
 	{.name = NULL},
 };

@@ -128,6 +128,12 @@ static json_t *show_version(struct api_ctx *x, const struct api_resource *r, con
 	return json_string("v3");
 }
 
+/* What reports of one task and of a group have alike. */
+#define SUM_SCHEMA                                                                            \
+	"\"message\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"                   \
+	"\"total\":{\"type\":\"integer\",\"nullable\":true},\"done\":{\"type\":\"integer\"}," \
+	"\"suffix\":{\"type\":\"string\",\"nullable\":true}"
+
 #define RO_TEXT(name_, extra_flags, help_)                                                           \
 	{                                                                                            \
 		.name = name_, .type = T_STRING, .flags = F_READ_ONLY | (extra_flags), .help = help_ \
@@ -155,7 +161,11 @@ static const struct api_field task_fields[] = {
 	RO_TIME("unblocked_at", "when its resources were free"),
 	RO_TIME("started_at", "when it began to run"),
 	RO_TIME("finished_at", "when it ended"),
-	{.name = "error", .type = T_JSON, .flags = F_READ_ONLY | F_NULLABLE, .help = "why it failed"},
+	{.name = "error",
+		.type = T_JSON,
+		.flags = F_READ_ONLY | F_NULLABLE,
+		.help = "why it failed",
+		.schema = "{\"type\":\"object\",\"additionalProperties\":{}}"},
 	{.name = "worker",
 		.type = T_STRING,
 		.flags = F_READ_ONLY | F_NULLABLE | F_MINIMAL,
@@ -180,7 +190,9 @@ static const struct api_field task_fields[] = {
 		.type = T_JSON,
 		.flags = F_READ_ONLY,
 		.show = show_progress,
-		.help = "how far it is"},
+		.help = "how far it is",
+		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{" SUM_SCHEMA
+			  ",\"state\":{\"type\":\"string\"}}}}"},
 	{.name = "created_resources",
 		.type = T_STRINGS,
 		.flags = F_READ_ONLY,
@@ -324,6 +336,11 @@ static int cancel(struct api_ctx *x, const char *uuid_text, struct err *err)
 	return rc == -ERR_BUSY ? -ERR_EXISTS : rc;
 }
 
+static const struct api_field cancel_fields[] = {
+	{.name = "state", .type = T_STRING, .flags = F_REQUIRED | F_OPTION, .help = "\"canceled\""},
+	{.name = NULL},
+};
+
 static bool wants_cancel(struct api_ctx *x)
 {
 	const char *state;
@@ -380,7 +397,8 @@ static void destroy_by(struct api_ctx *x, const struct api_resource *r, const js
 
 /* "" is the object itself. */
 static const struct api_action task_actions[] = {
-	{"", HTTP_PATCH, true, action_cancel, NULL, "cancels it: {\"state\": \"canceled\"}"},
+	{"", HTTP_PATCH, true, action_cancel, cancel_fields, "cancels it: {\"state\": \"canceled\"}",
+		{.id = "cancel", .body = "PatchedTaskCancel", .answer = ANSWER_OBJECT}},
 	{.name = NULL},
 };
 
@@ -466,8 +484,14 @@ static const struct api_field group_fields[] = {
 		.type = T_JSON,
 		.flags = F_READ_ONLY,
 		.show = show_group_progress,
-		.help = "how far they are"},
-	{.name = "tasks", .type = T_JSON, .flags = F_READ_ONLY, .show = show_group_tasks, .help = "its tasks"},
+		.help = "how far they are",
+		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{" SUM_SCHEMA "}}}"},
+	{.name = "tasks",
+		.type = T_JSON,
+		.flags = F_READ_ONLY,
+		.show = show_group_tasks,
+		.help = "its tasks",
+		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"additionalProperties\":{}}}"},
 	{.name = NULL},
 };
 
@@ -503,7 +527,8 @@ out:
 
 static const struct api_filter no_filters[] = {{.name = NULL}};
 static const struct api_action group_actions[] = {
-	{"", HTTP_PATCH, true, action_cancel_group, NULL, "cancels its tasks: {\"state\": \"canceled\"}"},
+	{"", HTTP_PATCH, true, action_cancel_group, cancel_fields, "cancels its tasks: {\"state\": \"canceled\"}",
+		{.id = "cancel", .body = "PatchedTaskCancel", .answer = ANSWER_OBJECT}},
 	{.name = NULL},
 };
 
@@ -523,7 +548,11 @@ static const struct api_field worker_fields[] = {
 	API_COMMON_FIELDS,
 	RO_TEXT("name", 0, "PID@HOST"),
 	{.name = "last_heartbeat", .type = T_TIME, .flags = F_READ_ONLY, .help = "when it last said that it lives"},
-	{.name = "versions", .type = T_JSON, .flags = F_READ_ONLY, .help = "versions of its components"},
+	{.name = "versions",
+		.type = T_JSON,
+		.flags = F_READ_ONLY,
+		.help = "versions of its components",
+		.schema = "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}"},
 	{.name = "current_task",
 		.type = T_STRING,
 		.flags = F_READ_ONLY | F_NULLABLE,
@@ -549,8 +578,8 @@ static int filter_alive(struct api_ctx *x, const struct api_resource *r, struct 
 static const struct api_filter worker_filters[] = {
 	{"name", OPS_STRING, "name", .help = "name"},
 	{"last_heartbeat", OPS_TIME, "last_heartbeat", .help = "when it last said that it lives"},
-	{"online", OPS_EXACT, .apply = filter_alive, .help = "whether it lives"},
-	{"missing", OPS_EXACT, .apply = filter_alive, .help = "whether it does not"},
+	{"online", OPS_EXACT, .apply = filter_alive, .help = "whether it lives", .type = T_BOOLEAN},
+	{"missing", OPS_EXACT, .apply = filter_alive, .help = "whether it does not", .type = T_BOOLEAN},
 	{.name = NULL},
 };
 

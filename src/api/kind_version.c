@@ -39,6 +39,10 @@ static json_t *show_summary(struct api_ctx *x, const struct api_resource *r, con
 		count_of(x, row, "present", "repository_version"));
 }
 
+#define COUNTS_SCHEMA                                                                                             \
+	"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"properties\":{\"count\":{\"type\":" \
+	"\"integer\"},\"href\":{\"type\":\"string\"}}}}"
+
 static const struct api_field fields[] = {
 	API_COMMON_FIELDS,
 	{.name = "number", .type = T_INTEGER, .flags = F_READ_ONLY | F_COMMON, .help = "number within the repository"},
@@ -56,7 +60,9 @@ static const struct api_field fields[] = {
 		.type = T_JSON,
 		.flags = F_READ_ONLY | F_COMMON,
 		.show = show_summary,
-		.help = "how many units of each type were added, removed, are present"},
+		.help = "how many units of each type were added, removed, are present",
+		.schema = "{\"type\":\"object\",\"properties\":{\"added\":" COUNTS_SCHEMA ",\"removed\":" COUNTS_SCHEMA
+			  ",\"present\":" COUNTS_SCHEMA "}}"},
 	{.name = "vuln_report",
 		.type = T_STRING,
 		.flags = F_READ_ONLY | F_NULLABLE | F_COMMON,

@@ -64,22 +64,28 @@ static const struct api_filter type_filter = {"pulp_type", OP(EQ) | OP(IN), "typ
 
 /* ---- applying one ---- */
 
-static const struct api_filter *filter_named(const struct api_filter *table, struct slice name)
+const struct api_filter *api_filter_at(const struct api_resource *r, size_t i)
 {
-	for (; table != NULL && table->name != NULL; table++)
-		if (slice_eq(name, slice_str(table->name)))
-			return table;
+	size_t own = 0, common = ARRAY_LEN(common_filters) - 1;
+
+	while (r->kind->filters != NULL && r->kind->filters[own].name != NULL)
+		if (own++ == i)
+			return &r->kind->filters[i];
+	if (i - own < common)
+		return &common_filters[i - own];
+	if (i - own == common && r->all_types && view_column_find(r->view, "type") != NULL)
+		return &type_filter;
 	return NULL;
 }
 
 static const struct api_filter *filter_find(const struct api_resource *r, struct slice name)
 {
-	const struct api_filter *f = filter_named(r->kind->filters, name);
+	const struct api_filter *f;
 
-	if (f == NULL && r->all_types && slice_eq(name, SLICE("pulp_type")) &&
-		view_column_find(r->view, "type") != NULL)
-		f = &type_filter;
-	return f != NULL ? f : filter_named(common_filters, name);
+	for (size_t i = 0; (f = api_filter_at(r, i)) != NULL; i++)
+		if (slice_eq(name, slice_str(f->name)))
+			return f;
+	return NULL;
 }
 
 static ptrdiff_t suffix_at(struct slice name)
@@ -157,20 +163,26 @@ static const struct api_field *field_named(const struct api_resource *r, struct 
 	return NULL;
 }
 
-static const char *order_column(const struct api_resource *r, struct slice name)
+const char *api_order_column(const struct api_resource *r, const struct api_field *f)
 {
 	const struct view_column *c;
-	const struct api_field *f;
 
-	if (slice_eq(name, SLICE("pk")) || slice_eq(name, SLICE("pulp_id")))
-		return "uuid";
-	f = field_named(r, name);
-	if (f == NULL || f->show != NULL || f->type == T_REF || (f->flags & (F_WRITE_ONLY | F_EXTRA | F_OPTION)))
+	if (f->show != NULL || f->type == T_REF || (f->flags & (F_WRITE_ONLY | F_EXTRA | F_OPTION)))
 		return NULL;
 	if (r->all_types && !(f->flags & F_COMMON))
 		return NULL;
 	c = view_column_find(r->view, api_field_column(f));
 	return c != NULL && c->type != COL_JSON ? c->name : NULL;
+}
+
+static const char *order_column(const struct api_resource *r, struct slice name)
+{
+	const struct api_field *f;
+
+	if (slice_eq(name, SLICE("pk")) || slice_eq(name, SLICE("pulp_id")))
+		return "uuid";
+	f = field_named(r, name);
+	return f != NULL ? api_order_column(r, f) : NULL;
 }
 
 static bool add_order(struct api_ctx *x, const struct api_resource *r, struct query *q)
@@ -205,16 +217,22 @@ static int64_t number_or(struct slice s, int64_t otherwise)
 	return slice_to_i64(s, INT32_MAX, &v) == 0 ? v : otherwise;
 }
 
-/* The URL of another page of this list, as the client named the server. */
+const char *api_base_url(struct api_ctx *x)
+{
+	struct slice host = x->req->host;
+
+	return api_text(x, "%s://%.*s", slice_eq_nocase(x->req->forwarded_proto, SLICE("https")) ? "https" : "http",
+		SLICE_ARG(host.n > 0 && slice_is_utf8(host) ? host : SLICE("localhost")));
+}
+
+/* The URL of another page of this list. */
 static json_t *page_url(struct api_ctx *x, int64_t limit, int64_t offset)
 {
 	struct buf b = BUF_INIT(1 << 20);
-	struct slice host = x->req->host;
 	bool first = true;
 	json_t *url;
 
-	buf_addf(&b, "%s://%.*s", slice_eq_nocase(x->req->forwarded_proto, SLICE("https")) ? "https" : "http",
-		SLICE_ARG(host.n > 0 && slice_is_utf8(host) ? host : SLICE("localhost")));
+	buf_adds(&b, api_base_url(x));
 	buf_add_slice(&b, x->req->path);
 	for (size_t i = 0; i < x->param_count; i++) {
 		const struct api_param *p = &x->params[i];

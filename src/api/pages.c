@@ -11,22 +11,22 @@
 /* Route name → absolute URL. */
 static void page_root(struct api_ctx *x, const struct api_route *rt)
 {
-	struct slice host = x->req->host.n > 0 && slice_is_utf8(x->req->host) ? x->req->host : SLICE("localhost");
-	const char *scheme = slice_eq_nocase(x->req->forwarded_proto, SLICE("https")) ? "https" : "http";
+	const char *base = api_base_url(x);
 	json_t *all = json_object();
 
 	for (size_t i = 0; i < x->api->resource_count; i++) {
 		const struct api_resource *r = &x->api->resources[i];
 
 		if (strchr(r->path, '*') == NULL)
-			json_object_set_new(all, r->path,
-				json_string(api_text(x, "%s://%.*s" API_ROOT "%s/", scheme, SLICE_ARG(host), r->path)));
+			json_object_set_new(all, r->path, json_string(api_text(x, "%s" API_ROOT "%s/", base, r->path)));
 	}
-	for (size_t i = 0; i < api_page_count; i++)
-		if (api_pages[i].path[0] != '\0')
-			json_object_set_new(all, api_pages[i].path,
-				json_string(api_text(
-					x, "%s://%.*s" API_ROOT "%s/", scheme, SLICE_ARG(host), api_pages[i].path)));
+	for (size_t i = 0; i < api_page_count; i++) {
+		const struct api_page *p = &api_pages[i];
+
+		if (p->path[0] != '\0')
+			json_object_set_new(all, p->path,
+				json_string(api_text(x, "%s" API_ROOT "%s%s", base, p->path, p->no_slash ? "" : "/")));
+	}
 	api_reply(x, 200, all);
 }
 
@@ -275,13 +275,45 @@ static void page_orphans_old(struct api_ctx *x, const struct api_route *rt)
 	clean_orphans(x, NULL);
 }
 
+#define TEXT "{\"type\":\"string\"}"
+#define TEXT_NULL "{\"type\":\"string\",\"nullable\":true}"
+#define FLAG "{\"type\":\"boolean\"}"
+#define NUMBER_NULL "{\"type\":\"integer\",\"nullable\":true}"
+#define OBJECT(members) "{\"type\":\"object\",\"properties\":{" members "}}"
+#define LIST(items) "{\"type\":\"array\",\"items\":" items "}"
+#define APP                                                                                           \
+	OBJECT("\"name\":" TEXT ",\"last_heartbeat\":{\"type\":\"string\",\"format\":\"date-time\"}," \
+	       "\"versions\":{\"type\":\"object\",\"additionalProperties\":" TEXT "}")
+#define STATUS_SCHEMA                                                                                                                                                                               \
+	OBJECT("\"versions\":" LIST(                                                                                                                                                                \
+		OBJECT("\"component\":" TEXT ",\"version\":" TEXT ",\"package\":" TEXT ",\"module\":" TEXT                                                                                          \
+		       ",\"domain_compatible\":" FLAG)) ","                                                                                                                                         \
+							"\"online_workers\":" LIST(APP) ",\"online_api_apps\":" LIST(APP) ",\"online_content_apps\":" LIST(APP) ",\"database_connection\":" OBJECT( \
+								"\"connected\":" FLAG) ","                                                                                                          \
+										       "\"redis_connection\":" OBJECT(                                                                              \
+											       "\"connected\":" FLAG) ","                                                                           \
+														      "\"storage\":" OBJECT(                                                        \
+															      "\"total\":" NUMBER_NULL                                              \
+															      ",\"used\":" NUMBER_NULL                                              \
+															      ",\"free\":" NUMBER_NULL) ","                                         \
+																			"\"content_settings\":" OBJECT(             \
+																				"\"content_origin\":" TEXT_NULL     \
+																				",\"content_path_prefix\":" TEXT) ",\"domain_enabled\":" FLAG)
+
 const struct api_page api_pages[] = {
-	{"", HTTP_GET, true, page_root, NULL, "the paths of this API"},
-	{"status", HTTP_GET, true, page_status, NULL, "versions, what is online, and how full the store is"},
-	{"livez", HTTP_GET, true, page_livez, NULL, "200 while the server answers at all"},
+	{"", HTTP_GET, true, page_root, NULL, "the paths of this API",
+		{NULL, NULL, ANSWER_JSON, "{\"type\":\"object\",\"additionalProperties\":" TEXT "}"}},
+	{"status", HTTP_GET, true, page_status, NULL, "versions, what is online, and how full the store is",
+		{"status_read", NULL, ANSWER_JSON, STATUS_SCHEMA}},
+	{"livez", HTTP_GET, true, page_livez, NULL, "200 while the server answers at all",
+		{"livez_read", NULL, ANSWER_EMPTY}},
+	{"docs/api.json", HTTP_GET, true, api_page_openapi_json, NULL, "this document", {0}, .no_slash = true},
+	{"docs/api.yaml", HTTP_GET, true, api_page_openapi_yaml, NULL, "this document as YAML", {0}, .no_slash = true},
 	{"repositories/reclaim_space", HTTP_POST, false, page_reclaim, reclaim_fields,
-		"turns saved content back into content on demand"},
-	{"orphans/cleanup", HTTP_POST, false, page_orphans, orphan_fields, "deletes content that no version holds"},
-	{"orphans", HTTP_DELETE, false, page_orphans_old, NULL, "the same, in the old form"},
+		"turns saved content back into content on demand",
+		{"repositories_reclaim_space_reclaim", "ReclaimSpace"}},
+	{"orphans/cleanup", HTTP_POST, false, page_orphans, orphan_fields, "deletes content that no version holds",
+		{"orphans_cleanup_cleanup", "OrphansCleanup"}},
+	{"orphans", HTTP_DELETE, false, page_orphans_old, NULL, "the same, in the old form", {"orphans_delete"}},
 };
 const size_t api_page_count = ARRAY_LEN(api_pages);

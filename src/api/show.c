@@ -61,11 +61,16 @@ static bool listed(const struct slice *names, size_t count, const char *name)
 	return false;
 }
 
-static bool is_shown(const struct api_resource *r, const struct api_field *f, const struct api_selection *sel)
+bool api_field_shown(const struct api_resource *r, const struct api_field *f)
 {
 	if ((f->flags & F_WRITE_ONLY) || (f->flags & (F_OPTION | F_SHOWN)) == F_OPTION)
 		return false;
-	if (r->all_types && !(f->flags & F_COMMON))
+	return !r->all_types || (f->flags & F_COMMON);
+}
+
+static bool is_shown(const struct api_resource *r, const struct api_field *f, const struct api_selection *sel)
+{
+	if (!api_field_shown(r, f))
 		return false;
 	if (sel == NULL)
 		return true;
