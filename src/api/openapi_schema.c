@@ -3,6 +3,9 @@
 
 #include "base/check.h"
 
+static const char headers_schema[] =
+	"{\"type\":\"array\",\"items\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}";
+
 /* JSON text of a type as it is on the wire, by enum api_type. */
 static const char *const types[] = {
 	[T_STRING] = "{\"type\":\"string\"}",
@@ -15,8 +18,7 @@ static const char *const types[] = {
 	[T_OBJECT] = "{\"type\":\"object\",\"additionalProperties\":{}}",
 	[T_JSON] = "{}",
 	[T_STRINGS] = "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}",
-	[T_HEADERS] = "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"additionalProperties\":{\"type\":"
-		      "\"string\"}}}",
+	[T_HEADERS] = headers_schema,
 	[T_REF] = "{\"type\":\"string\",\"format\":\"uri\"}",
 };
 
