@@ -365,7 +365,8 @@ static void next_source(struct flight *f)
 	f->etag[0] = f->last_modified[0] = '\0';
 	if (source_next(f) == 0) {
 		fail(f, &f->worst,
-			f->worst.code == -ERR_COOLDOWN || f->worst.code == -ERR_GONE ? f->retry_after_s : -1);
+			f->worst.code == -ERR_COOLDOWN || f->worst.code == -ERR_GONE ? f->retry_after_s
+										     : source_retry_after_s(f));
 		return;
 	}
 	log_warn("lazy", "flight %" PRIu64 " turns to the next source: %s: %s", f->id, err_text(f->last.code),
@@ -534,6 +535,7 @@ static void try_source(struct flight *f)
 	}
 	if (f->watermark > 0) {
 		req.range_from = f->watermark;
+		req.patient = true;
 		req.if_range = f->etag[0] != '\0' ? f->etag : (f->last_modified[0] != '\0' ? f->last_modified : NULL);
 	}
 	source_remote(f, s, &remote);

@@ -592,6 +592,10 @@ int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
 {
 	struct lazy *lz = calloc(1, sizeof(*lz));
 	struct fetch_ctx_opts fo;
+	struct health_opts ho = {.failures = o->settings->content_source_failures,
+		.backoff_ns = o->settings->content_source_backoff * NS_PER_MS,
+		.backoff_max_ns = o->settings->content_source_backoff_max * NS_PER_MS,
+		.seed = (uint64_t)clock_mono_ns() ^ (uint64_t)getpid()};
 	int rc;
 
 	if (lz == NULL)
@@ -612,8 +616,11 @@ int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
 	}
 	if ((rc = loop_new("fetch", &lz->loop, err)) < 0)
 		goto fail;
+	if ((rc = health_table_new(&ho, &lz->health, err)) < 0)
+		goto fail;
 	fo = (struct fetch_ctx_opts){.loop = lz->loop,
 		.pool = o->pool,
+		.health = lz->health,
 		.allowed_import_paths = o->settings->content_allowed_import_paths,
 		.credential_hosts = o->settings->content_credential_hosts};
 	if ((rc = fetch_ctx_new(&fo, &lz->fetch, err)) < 0)
@@ -679,6 +686,7 @@ void lazy_free(struct lazy **plz)
 	}
 	committer_stop(lz);
 	fetch_ctx_free(&lz->fetch);
+	health_table_free(&lz->health);
 	loop_free(&lz->loop);
 	free(lz->table.buckets);
 	(void)pthread_mutex_destroy(&lz->table.lock);

@@ -9,6 +9,7 @@
 
 #include "catalog/served.h"
 #include "fetch/fetch.h"
+#include "fetch/health.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -154,6 +155,7 @@ struct lazy {
 	pthread_t thread;
 	bool thread_started;
 	struct fetch_ctx *fetch;
+	struct health_table *health;
 	struct flight_table table;
 	struct stage files, rows;
 	_Atomic uint64_t next_id;
@@ -187,6 +189,10 @@ void source_load(struct pool_job *j);
 /* The next source that may be tried now, from f->source_at on: 1, or 0 when none is left. */
 int source_next(struct flight *f);
 void source_remote(const struct flight *f, const struct source_row *s, struct fetch_remote *out);
+/* When a source that is left alone after failures is worth another try; -1: none is. */
+int64_t source_retry_after_s(const struct flight *f);
+/* How long its first byte may take before the next source is asked besides (health.h). */
+int64_t source_hedge_delay_ns(const struct flight *f, const struct source_row *s);
 /* Puts "remote 'name': url" in front of what happened there, without what is secret in a URL. */
 void source_describe(const struct source_row *s, bool with_url, struct err *err);
 

@@ -106,21 +106,29 @@ static bool digests_usable(const struct flight *f, const struct source_row *s)
 	return have == 0 || (have & f->lz->allowed_digests) != 0;
 }
 
-/* 0: it may be tried now. Else why not: and *until_us is when it may, 0 for never. */
-static int refused(const struct flight *f, const struct source_row *s, int64_t now_us, int64_t *until_us)
+/* 0: it may be tried now. Else why not, also in *why; and *until_us is when it may, 0 for never. */
+static int refused(
+	const struct flight *f, const struct source_row *s, int64_t now_us, int64_t *until_us, struct err *why)
 {
 	const int64_t cool_us = f->lz->settings->content_failure_cooldown * 1000;
+	int64_t wait_ns = 0;
+	int rc;
 
 	*until_us = 0;
 	if (s->failed_at_us > 0 && s->failed_at_us + cool_us > now_us) {
 		*until_us = s->failed_at_us + cool_us;
-		return -ERR_COOLDOWN;
+		return err_set(why, -ERR_COOLDOWN, "sent wrong bytes lately, cooling down");
 	}
 	if (s->missing_at_us > 0 && s->missing_at_us + cool_us > now_us) {
 		*until_us = s->missing_at_us + cool_us;
-		return -ERR_GONE;
+		return err_set(why, -ERR_GONE, "did not have it lately, cooling down");
 	}
-	return digests_usable(f, s) ? 0 : -ERR_NOSOURCE;
+	if (!digests_usable(f, s))
+		return err_set(why, -ERR_NOSOURCE, "none of its digests is allowed");
+	rc = health_peek(f->lz->health, s->remote->id, s->remote->updated_us, s->url, clock_mono_ns(), why, &wait_ns);
+	if (rc < 0)
+		*until_us = now_us + wait_ns / 1000;
+	return rc;
 }
 
 int source_next(struct flight *f)
@@ -131,17 +139,12 @@ int source_next(struct flight *f)
 		const struct source_row *s = &f->sources[f->source_at];
 		struct err why = ERR_INIT;
 		int64_t until_us, left_s;
-		int code = refused(f, s, now_us, &until_us);
 
-		if (code == 0)
+		if (refused(f, s, now_us, &until_us, &why) == 0)
 			return 1;
 		left_s = (until_us - now_us) / US_PER_S + 1;
 		if (until_us > 0 && (f->retry_after_s < 0 || left_s < f->retry_after_s))
 			f->retry_after_s = left_s;
-		(void)err_set(&why, code, "%s",
-			code == -ERR_COOLDOWN ? "sent wrong bytes lately, cooling down"
-			: code == -ERR_GONE   ? "did not have it lately, cooling down"
-					      : "none of its digests is allowed");
 		source_describe(s, true, &why);
 		drive_remember(f, &why);
 	}
@@ -154,9 +157,28 @@ static bool is_last_usable(const struct flight *f)
 	int64_t until_us;
 
 	for (size_t i = f->source_at + 1; i < f->source_count; i++)
-		if (refused(f, &f->sources[i], now_us, &until_us) == 0)
+		if (refused(f, &f->sources[i], now_us, &until_us, NULL) == 0)
 			return false;
 	return true;
+}
+
+int64_t source_retry_after_s(const struct flight *f)
+{
+	int64_t soonest_ns = INT64_MAX, wait_ns;
+
+	for (size_t i = 0; i < f->source_count; i++) {
+		const struct source_row *s = &f->sources[i];
+
+		if (health_peek(f->lz->health, s->remote->id, s->remote->updated_us, s->url, clock_mono_ns(), NULL,
+			    &wait_ns) < 0)
+			soonest_ns = MIN(soonest_ns, wait_ns);
+	}
+	return soonest_ns < INT64_MAX ? (soonest_ns + NS_PER_S - 1) / NS_PER_S : -1;
+}
+
+int64_t source_hedge_delay_ns(const struct flight *f, const struct source_row *s)
+{
+	return health_hedge_delay_of(f->lz->health, s->remote->id, s->url);
 }
 
 void source_describe(const struct source_row *s, bool with_url, struct err *err)

@@ -1,0 +1,11 @@
+"""What is measured. A scenario is a function of the bench that returns a Table; SCENARIOS names them in the order of a run."""
+from . import hits, misses
+
+SCENARIOS = {
+    "hit": hits.hit,
+    "files": hits.files,
+    "large": hits.large,
+    "notfound": hits.notfound,
+    "miss": misses.big,
+    "misses": misses.many,
+}
