@@ -127,6 +127,8 @@ struct conn {
 	bool readable;   /* the socket may have more input */
 	bool want_out;   /* the socket was full */
 	int unsent;      /* bytes in it then, or when a time-out looked again */
+	int64_t full_ns; /* when it was full last */
+	int fast_rounds; /* how often in a row it then had room again at once; FAST_ROUNDS: it is not bounded any more */
 	bool eof;        /* the client sent FIN */
 	bool keep_alive;
 	bool in_handler; /* a callback of this exchange is on the stack: whoever called it drives the connection on */
