@@ -33,7 +33,7 @@ struct sqlite_db {
 	struct db base;
 	sqlite3 *h;
 	int64_t busy_timeout_ms, busy_until_ns;
-	struct db_stmt *begin_read, *begin_write, *commit;
+	struct db_stmt *begin_read, *begin_write, *commit, *rollback;
 };
 
 struct sqlite_stmt {
@@ -300,7 +300,7 @@ static void sq_rollback(struct db *db)
 {
 	/* Some errors (a full disk) have rolled back already. What fails here leaves no transaction either. */
 	if (sqlite3_get_autocommit(to_db(db)->h) == 0)
-		(void)sqlite3_exec(to_db(db)->h, "ROLLBACK", NULL, NULL, NULL);
+		(void)run_kept(to_db(db)->rollback, NULL);
 }
 
 static int sq_commit(struct db *db, struct err *err)
@@ -403,6 +403,8 @@ static void sq_close(struct db *db)
 		sq_finalize(d->begin_write);
 	if (d->commit != NULL)
 		sq_finalize(d->commit);
+	if (d->rollback != NULL)
+		sq_finalize(d->rollback);
 	/* Refused only while statements are left: db_close() has seen to them. */
 	(void)CHECK(sqlite3_close(d->h) == SQLITE_OK);
 	free(d);
@@ -445,6 +447,8 @@ static int sq_open(const struct db_open_opts *o, struct db **out, struct err *er
 		rc = sq_prepare(&d->base, "BEGIN IMMEDIATE", true, &d->begin_write, err);
 	if (rc == 0)
 		rc = sq_prepare(&d->base, "COMMIT", true, &d->commit, err);
+	if (rc == 0)
+		rc = sq_prepare(&d->base, "ROLLBACK", true, &d->rollback, err);
 out:
 	if (lock >= 0)
 		close(lock);

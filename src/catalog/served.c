@@ -8,21 +8,32 @@
 
 /* --- a path --- */
 
-/* What the remotes declare about a content artifact that is not saved. One that says sha256 is worth most. */
+/* What the remotes declare about a content artifact that is not saved. The first that says sha256 is worth most; sorting them is not left to the database,
+ * which would make a table for it, and as a rule there is one. */
 static int declared_facts(struct db *db, int64_t ca_id, struct served_path *p, struct err *err)
 {
 	struct db_stmt *s;
-	int rc = db_first(db,
-		"SELECT size, " DIGEST_COLUMNS("") " FROM remote_artifact WHERE content_artifact_id = $1 "
-						   "ORDER BY CASE WHEN sha256 IS NULL THEN 1 ELSE 0 END, id LIMIT 1",
+	bool any = false;
+	int rc = db_rows(db,
+		"SELECT size, " DIGEST_COLUMNS("") " FROM remote_artifact WHERE content_artifact_id = $1 ORDER BY id",
 		&s, err, DB_I64(ca_id));
 
-	if (rc <= 0)
+	if (rc < 0)
 		return rc;
-	p->size = col_size(s, 0);
-	col_digests(s, 1, &p->digests);
+	while ((rc = db_step(s, err)) == 1) {
+		struct digests ds = {0};
+
+		col_digests(s, 1, &ds);
+		if (any && (ds.have & 1u << DIGEST_SHA256) == 0)
+			continue;
+		any = true;
+		p->size = col_size(s, 0);
+		p->digests = ds;
+		if ((ds.have & 1u << DIGEST_SHA256) != 0)
+			break;
+	}
 	db_done(&s);
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 /* Columns: content artifact, date, then the artifact: id, size, digests. */
