@@ -26,7 +26,7 @@ def main():
         for word in set(re.findall(r"`([a-z]+\.[a-z_]+)[` ,=]", text)):
             if word.split(".")[0] in sections and word not in settings and not word.endswith((".conf", ".lock")):
                 problems.append(f"{name}: there is no setting {word}")
-        for word in set(re.findall(r"\bsluice_(?:http|content|flight|fetch|source|store|task|log|catalog)\w*", text)) - metrics:
+        for word in set(re.findall(r"(?<!struct )\bsluice_(?:http|content|flight|fetch|source|store|task|log|catalog)\w*", text)) - metrics:
             problems.append(f"{name}: there is no metric {word}")
         for word in set(re.findall(r"(?<![\w/.-])((?:src|docs|tests|tools|script|include|bench|examples)/[\w./-]*\w)", text)):
             if not (ROOT / word).exists():

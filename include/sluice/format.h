@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLUICE_FORMAT_ABI 1
+#define SLUICE_FORMAT_ABI 2
 
 /* Policies that a format supports, as bits. */
 #define SLUICE_IMMEDIATE 1u
@@ -43,12 +43,32 @@ struct sluice_unit {
 	size_t artifact_count;
 };
 
-/* How one metadata file was had. */
+/* A metadata file to be had. */
+struct sluice_fetch {
+	const char *url;
+	/* Conditional on what the last successful sync of this very URL saw; then status may be 304, nothing is handed over, and the sync may
+	 * end with unchanged(). */
+	bool if_changed;
+	/* Keeps the bytes, so that the publication of this sync can show them under that path (upstream's own metadata); NULL: does not. */
+	const char *save_as;
+	/* What another file says of it; when it is otherwise it is fetched again, and then the sync fails. What is saved under such a sha256
+	 * already is not downloaded. */
+	int64_t size; /* bytes; -1: unknown */
+	const struct sluice_digest *digests;
+	size_t digest_count;
+	/* If it is compressed (gzip, xz, bzip2 or zstd, by its first bytes), `take` gets what is in it. It is kept as it came. */
+	bool open;
+	/* Gets it in pieces; returns 0, or negative to stop. NULL: nobody reads it. */
+	int (*take)(void *arg, const char *p, size_t n);
+	void *arg;
+};
+
+/* How it was had. */
 struct sluice_fetched {
 	int status;     /* 200, 304, 404 or 410 */
 	char etag[256]; /* "" when absent */
 	char last_modified[64];
-	char sha256[65]; /* of the bytes */
+	char sha256[65]; /* of the bytes as they came */
 	int64_t size;
 	char problem[512]; /* of a 404 or 410: what to say when the file was needed */
 };
@@ -57,12 +77,9 @@ struct sluice_sync; /* one sync in progress */
 
 /* What a format may call during sync(). Functions return 0 or negative; after a negative result return it. */
 struct sluice_sync_host {
-	/* Downloads `url` with the remote's settings and retries, and when it is there whole, hands it over in pieces; `take` returns 0, or negative to
-	 * stop. `if_changed`: conditional on what the last successful sync of this very URL saw; then status may be 304, nothing is handed over, and the
-	 * sync may end with unchanged(). `save_as`: keep the bytes, so that the publication of this sync can show them under that path (upstream's own
-	 * metadata); NULL: do not keep. 404 and 410 are no error of the call: look at the status. */
-	int (*fetch)(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as,
-		int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out);
+	/* Downloads a file with the remote's settings and retries, and when it is there whole and as declared, hands it over. 404 and 410 are no
+	 * error of the call: look at the status. */
+	int (*fetch)(struct sluice_sync *s, const struct sluice_fetch *what, struct sluice_fetched *out);
 	/* Declares a unit. Copied; written in batches. What cannot be served (a bad path, URL or digest) fails the sync. */
 	int (*unit)(struct sluice_sync *s, const struct sluice_unit *u);
 	/* After a 304: says that upstream has nothing new. Return its result; the sync ends, reported as skipped. */

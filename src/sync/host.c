@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static int host_fetch(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as,
-	int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out)
+static int host_fetch(struct sluice_sync *s, const struct sluice_fetch *what, struct sluice_fetched *out)
 {
 	if (s->err.code != 0)
 		return s->err.code;
-	return metadata_fetch(s, url, if_changed, save_as, take, arg, out);
+	return metadata_fetch(s, what, out);
 }
 
 static int host_unit(struct sluice_sync *s, const struct sluice_unit *u)

@@ -74,8 +74,7 @@ int units_flush(struct sluice_sync *s);
 int sync_begin_change(struct sluice_sync *s); /* unless it is begun */
 
 /* metadata.c */
-int metadata_fetch(struct sluice_sync *s, const char *url, bool if_changed, const char *save_as,
-	int (*take)(void *arg, const char *p, size_t n), void *arg, struct sluice_fetched *out);
+int metadata_fetch(struct sluice_sync *s, const struct sluice_fetch *what, struct sluice_fetched *out);
 
 /* download.c. `next` hands out what is wanted, at most max rows, which are the caller's afterwards; *count 0: no more. */
 typedef int wanted_fn(void *arg, struct change_missing *rows, size_t max, size_t *count, struct err *err);

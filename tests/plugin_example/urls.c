@@ -64,12 +64,18 @@ static int take_piece(void *arg, const char *p, size_t n)
 static int url_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 {
 	struct reader r = {0};
+	struct sluice_fetch list = {0};
 	struct sluice_fetched got;
 	int rc;
 
 	r.host = h;
 	r.sync = s;
-	rc = h->fetch(s, h->get(s, "remote.url"), true, NULL, take_piece, &r, &got);
+	list.url = h->get(s, "remote.url");
+	list.if_changed = true;
+	list.size = -1; /* not known */
+	list.take = take_piece;
+	list.arg = &r;
+	rc = h->fetch(s, &list, &got);
 	if (rc != 0)
 		return rc;
 	if (got.status == 304)

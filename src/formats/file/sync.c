@@ -77,11 +77,19 @@ int file_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 	const char *mirror = h->get(s, "mirror");
 	bool keep = mirror != NULL && strcmp(mirror, "true") == 0;
 	struct reading r = {.host = h, .sync = s, .url = h->get(s, "remote.url")};
+	struct sluice_fetch manifest = {
+		.url = r.url,
+		.if_changed = true,
+		.save_as = keep ? FILE_MANIFEST : NULL,
+		.size = -1,
+		.take = take_piece,
+		.arg = &r,
+	};
 	struct sluice_fetched got;
 	int rc;
 
 	manifest_init(&r.manifest, declare, &r);
-	rc = h->fetch(s, r.url, true, keep ? FILE_MANIFEST : NULL, take_piece, &r, &got);
+	rc = h->fetch(s, &manifest, &got);
 	if (rc != 0)
 		goto out;
 	if (got.status == 304) {

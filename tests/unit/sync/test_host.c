@@ -252,9 +252,10 @@ static int give_up(void *arg, const char *p, size_t n)
 
 static int stop_reading(const struct sluice_sync_host *h, struct sluice_sync *s)
 {
+	const struct sluice_fetch what = {.url = h->get(s, "remote.url"), .size = -1, .take = give_up};
 	struct sluice_fetched got;
 
-	return h->fetch(s, h->get(s, "remote.url"), false, NULL, give_up, NULL, &got);
+	return h->fetch(s, &what, &got);
 }
 
 static int url_too_long(const struct sluice_sync_host *h, struct sluice_sync *s)
@@ -323,7 +324,9 @@ static int take(void *arg, const char *p, size_t n)
 
 static int fetch_kept(const struct sluice_sync_host *h, struct sluice_sync *s)
 {
-	int rc = h->fetch(s, h->get(s, "remote.url"), true, "index", take, NULL, &got);
+	const struct sluice_fetch what = {
+		.url = h->get(s, "remote.url"), .if_changed = true, .save_as = "index", .size = -1, .take = take};
+	int rc = h->fetch(s, &what, &got);
 
 	if (rc == 0 && got.status == 304)
 		return h->unchanged(s);
@@ -359,6 +362,106 @@ static void metadata_comes_whole(void **state)
 	assert_int_equal(got.status, 404);
 	assert_non_null(strstr(got.problem, "404, message='Not Found'"));
 	buf_fini(&index);
+	buf_fini(&taken);
+}
+
+/* What a declared file is said to be: sha256 of "kept bytes" and its size, unless a test changes them. */
+#define KEPT_SHA256 "40b26b79b8c6a8e3f36e9696301c4f7f1526202e44907c2659d11491c3e6d086"
+static struct sluice_digest declared_digest;
+static int64_t declared_size;
+static bool declared_open;
+
+static int fetch_declared(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	struct sluice_fetch what = {
+		.url = site_url(bench->up, "/r/primary"),
+		.save_as = "primary",
+		.size = declared_size,
+		.digests = &declared_digest,
+		.digest_count = 1,
+		.open = declared_open,
+		.take = take,
+	};
+	int rc = h->fetch(s, &what, &got);
+
+	return rc == 0 ? declare(h, s, "a", site_url(bench->up, "/a"), false) : rc;
+}
+
+static int publish_primary(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	return h->file_kept(p, "primary", "primary");
+}
+
+static void metadata_is_what_it_is_said_to_be(void **state)
+{
+	begin(state, "'policy': 'on_demand', 'max_retries': 1");
+	sync_script = fetch_declared;
+	site_put(bench->up, "/r/primary", SLICE("kept bytes"));
+
+	declared_digest = (struct sluice_digest){"sha1", "0000000000000000000000000000000000000000"};
+	declared_size = -1;
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+	assert_non_null(strstr(bench_error(bench), "[PLP0003]"));
+	assert_non_null(strstr(bench_error(bench), "/r/primary: sha1 is "));
+	assert_int_equal(site_hits(bench->up, "/r/primary"), 2); /* it may have been replaced just then */
+
+	declared_digest = (struct sluice_digest){"sha256", KEPT_SHA256};
+	for (declared_size = 9; declared_size <= 11; declared_size += 2) {
+		assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+		assert_non_null(strstr(bench_error(bench), "[PLP0004]"));
+	}
+	declared_digest.hex = "abc";
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+	assert_int_equal(taken.n, 0);
+
+	declared_digest.hex = KEPT_SHA256;
+	declared_size = 10;
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_string_equal(taken.p, "kept bytes");
+	buf_fini(&taken);
+}
+
+/* As a file that is named anew with each change of another one. */
+static void saved_metadata_is_not_downloaded_again(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	sync_script = fetch_declared;
+	publish_script = publish_primary;
+	declared_digest = (struct sluice_digest){"sha256", KEPT_SHA256};
+	declared_size = 10;
+	site_put(bench->up, "/r/primary", SLICE("kept bytes"));
+	assert_string_equal(bench_sync(bench, repo, remote, "'mirror': true"), "completed");
+	site_forget_hits(bench->up);
+	buf_reset(&taken);
+	assert_string_equal(bench_sync(bench, repo, remote, "'mirror': true, 'optimize': false"), "completed");
+	assert_int_equal(site_all_hits(bench->up), 0);
+	assert_string_equal(taken.p, "kept bytes");
+	buf_fini(&taken);
+}
+
+static void metadata_is_opened_and_kept_as_it_came(void **state)
+{
+	static const char packed[] = "\037\213\010\000\000\000\000\000\002\003\313\110\315\311\311\127\310\000\221\134"
+				     "\000\245\152\012\104\014\000\000\000";
+	const struct slice body = slice_of(packed, sizeof(packed) - 1);
+
+	begin(state, "'policy': 'on_demand'");
+	sync_script = fetch_declared;
+	publish_script = publish_primary;
+	declared_digest =
+		(struct sluice_digest){"sha256", "99accfa915a5e6bf9b2d07986ed2b99db7f6094cad38452c074e583c1af38069"};
+	declared_size = (int64_t)body.n;
+	declared_open = true;
+	site_put(bench->up, "/r/primary", body);
+	assert_string_equal(bench_sync(bench, repo, remote, "'mirror': true"), "completed");
+	assert_string_equal(taken.p, "hello hello\n");
+
+	site_put(bench->up, "/r/primary", slice_of(body.p, body.n - 1));
+	declared_size = -1;
+	declared_digest.hex = "e59463bd11bf3c1826204553b6d93e23e145615a9d2a20261ae9e59e844a3fae";
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "failed");
+	assert_non_null(strstr(bench_error(bench), "/r/primary: the gzip data breaks off"));
+	declared_open = false;
 	buf_fini(&taken);
 }
 
@@ -524,6 +627,9 @@ int main(void)
 		TEST(misbehaviour_fails_the_sync),
 		TEST(policies_and_types_are_checked),
 		TEST(metadata_comes_whole),
+		TEST(metadata_is_what_it_is_said_to_be),
+		TEST(saved_metadata_is_not_downloaded_again),
+		TEST(metadata_is_opened_and_kept_as_it_came),
 		TEST(kept_metadata_is_published),
 		TEST(bad_publications_leave_nothing),
 		TEST(a_version_comes_with_its_publication_or_not),
