@@ -38,6 +38,9 @@
 	X(fetch_requests, counter, "requests sent upstream")                                        \
 	X(fetch_retries, counter, "upstream requests repeated")                                     \
 	X(fetch_bytes, counter, "body bytes received from upstream")                                \
+	X(fetch_running, gauge, "requests to upstreams in progress, each with a connection")        \
+	X(fetch_waiting, gauge, "requests that wait for such a place")                              \
+	X(fetch_overloads, counter, "requests refused because too many waited for the upstream")    \
 	X(sources_down, gauge, "upstreams that are left alone after failures")                      \
 	X(sources_backoffs, counter, "upstreams that began to be left alone")                       \
 	X(sources_probed, counter, "requests that tested whether an upstream has recovered")        \

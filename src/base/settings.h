@@ -37,6 +37,9 @@
 	X(content, failure_cooldown, MSEC, "300s", 0, INT64_C(86400000) * 30, "how long a source that sent wrong bytes, or lacks an artifact, is left alone") \
 	X(content, holdback, BYTES, "256k", 0, 1073741824, "bytes withheld from clients until an artifact is verified")  \
 	X(content, max_flights, INT, "10000", 1, 1000000, "downloads for clients at once; past it requests get 503")     \
+	X(content, upstream_connections, INT, "1000", 1, 100000, "downloads for clients that talk to upstreams at once") \
+	X(content, upstream_connections_per_host, INT, "100", 1, 100000, "the same for one upstream host (scheme, host and port); a remote's download_concurrency may allow it less") \
+	X(content, upstream_queue, INT, "2000", 0, 1000000, "downloads that may wait for a connection to one upstream host; past it requests get 503") \
 	X(content, source_failures, INT, "3", 0, 1000, "failures in a row (no connection, no answer, 5xx) after which an upstream is left alone for a while; 0: never") \
 	X(content, source_backoff, MSEC, "1s", 100, 3600000, "how long at first; each test that fails doubles it")        \
 	X(content, source_backoff_max, MSEC, "30s", 100, 86400000, "how long at most; what an upstream asks for by Retry-After is heeded up to this") \

@@ -71,9 +71,13 @@ int fetch_ctx_new(const struct fetch_ctx_opts *opts, struct fetch_ctx **out, str
 	c->loop = opts->loop;
 	c->pool = opts->pool;
 	c->health = opts->health;
+	c->max_running = opts->max_running;
+	c->max_per_host = opts->max_per_host;
+	c->max_waiting_per_host = opts->max_waiting_per_host;
 	link_init(&c->fetches);
 	link_init(&c->todo);
 	link_init(&c->lanes_to_run);
+	link_init(&c->lanes_blocked);
 	c->kick.fn = fetch_ctx_kick;
 	c->sweep.fn = fetch_ctx_sweep;
 	c->user_agent = strdup(opts->user_agent != NULL ? opts->user_agent : "sluice/" SLUICE_VERSION);
@@ -103,6 +107,7 @@ static void fetch_free(struct fetch *f)
 	BUG(!link_alone(&f->place) || f->exchange != NULL);
 	loop_timer_cancel(f->ctx->loop, &f->delay);
 	upstream_put(&f->upstream);
+	host_put(f->ctx, &f->host);
 	health_put(&f->health);
 	f->magic = 0;
 	free(f);
@@ -405,11 +410,31 @@ static struct fetch *fetch_alloc(const struct fetch_req *req)
 	return f;
 }
 
+/* Never a queue without bound, and for some not even a queue. */
+static int check_room(struct fetch_ctx *c, const struct lane *l, const struct host *h,
+	const struct fetch_remote *remote, const struct fetch_req *req, struct err *err)
+{
+	const char *why = NULL;
+
+	if (req->optional && !lane_is_free(l, h, remote))
+		why = "it would have to wait";
+	else if (host_is_crowded(c, h))
+		why = "too many requests wait for this host";
+	else if (lane_queued(l) >= LANE_QUEUE_MAX)
+		why = "too many requests wait for this remote";
+	if (why == NULL)
+		return 0;
+	if (!req->optional)
+		metric_inc(M_fetch_overloads);
+	return fetch_err(err, -ERR_LIMIT, req->url, "%s", why);
+}
+
 int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const struct fetch_req *req, struct fetch **out,
 	struct err *err)
 {
 	const struct fetch_kind *kind = NULL;
 	struct upstream *u = NULL;
+	struct host *h = NULL;
 	struct fetch *f;
 	int rc;
 
@@ -422,14 +447,11 @@ int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const st
 		rc = upstream_get(c, remote, &u, err);
 	if (rc != 0)
 		return rc;
-	if (lane_queued(u->lane) >= LANE_QUEUE_MAX) {
-		rc = fetch_err(err, -ERR_LIMIT, req->url, "%d requests wait for this remote", LANE_QUEUE_MAX);
+	rc = host_get(c, req->url, &h);
+	if (rc == 0)
+		rc = check_room(c, u->lane, h, remote, req, err);
+	if (rc != 0)
 		goto out;
-	}
-	if (req->optional && !lane_is_free(u->lane, remote)) {
-		rc = fetch_err(err, -ERR_LIMIT, req->url, "it would have to wait for other requests to this remote");
-		goto out;
-	}
 	f = fetch_alloc(req);
 	if (f == NULL) {
 		rc = err_set(err, -ERR_NOMEM, "request to an upstream");
@@ -437,6 +459,7 @@ int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const st
 	}
 	f->ctx = c;
 	f->upstream = TAKE(u);
+	f->host = TAKE(h);
 	f->kind = kind;
 	f->attempt = 1;
 	f->max_retries = MAX(remote->max_retries, 0);
@@ -450,6 +473,7 @@ int fetch_start(struct fetch_ctx *c, const struct fetch_remote *remote, const st
 	lane_enter(f->upstream->lane, f, false);
 	*out = f;
 out:
+	host_put(c, &h);
 	upstream_put(&u);
 	return rc;
 }

@@ -31,6 +31,9 @@ struct fetch_ctx_opts {
 	const char *allowed_import_paths; /* comma-separated directories for file://; "" refuses all */
 	const char *
 		credential_hosts; /* further hosts (HOST or HOST:PORT) that may get credentials; never over http what belongs to https */
+	int max_running;             /* requests over HTTP at once; 0: no limit */
+	int max_per_host;            /* the same for one scheme, host and port, whatever the remote */
+	int max_waiting_per_host;    /* with max_per_host: how many more may wait; past that -ERR_LIMIT */
 	struct health_table *health; /* lives longer than the context; NULL: nothing is remembered */
 };
 /* The first one of the process reads the system's certificate authorities: tens of milliseconds. */

@@ -15,6 +15,7 @@
 #include "fetch/health.h"
 
 struct file_port;
+struct host;
 struct lane;
 struct upstream;
 
@@ -62,7 +63,11 @@ struct fetch_ctx {
 	struct link fetches; /* all */
 	struct link todo;    /* fetches that were resumed or canceled since the last kick */
 	struct lane *lanes[LANE_BUCKETS];
+	struct host *hosts[LANE_BUCKETS];
 	struct link lanes_to_run;
+	struct link lanes_blocked; /* by max_running */
+	int max_running, max_per_host, max_waiting_per_host;
+	int queued, running;     /* over HTTP */
 	struct loop_timer kick;  /* "in the next turn": a timer, because a post could not be taken back */
 	struct loop_timer sweep; /* set while there are lanes */
 	int idle_upstreams;
@@ -91,6 +96,7 @@ struct fetch {
 	struct fetch_ctx *ctx;
 	struct upstream *upstream; /* a reference */
 	struct health *health;     /* likewise; NULL: none */
+	struct host *host;         /* likewise; NULL: file: */
 	struct health_attempt asked;
 	const struct fetch_kind *kind;
 	void *exchange;
@@ -137,7 +143,12 @@ struct lane *lane_get(struct fetch_ctx *c, int64_t key); /* NULL: out of memory 
 struct upstream **lane_upstreams(struct lane *l);
 int lane_queued(const struct lane *l);
 /* Would a request of this remote start at once? */
-bool lane_is_free(const struct lane *l, const struct fetch_remote *r);
+bool lane_is_free(const struct lane *l, const struct host *h, const struct fetch_remote *r);
+/* The host of a URL: a reference. 0, also without a host (*out stays NULL); -ERR_NOMEM. */
+int host_get(struct fetch_ctx *c, const char *url, struct host **out);
+void host_put(struct fetch_ctx *c, struct host **ph);
+/* As many wait for it as may. */
+bool host_is_crowded(const struct fetch_ctx *c, const struct host *h);
 void lane_enter(struct lane *l, struct fetch *f, bool first);
 void lane_leave(struct lane *l, struct fetch *f);        /* the queue, or the place of a running one */
 void lane_charge(struct lane *l, const struct fetch *f); /* a request besides the one that was waited for */

@@ -621,6 +621,9 @@ int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
 	fo = (struct fetch_ctx_opts){.loop = lz->loop,
 		.pool = o->pool,
 		.health = lz->health,
+		.max_running = (int)o->settings->content_upstream_connections,
+		.max_per_host = (int)o->settings->content_upstream_connections_per_host,
+		.max_waiting_per_host = (int)o->settings->content_upstream_queue,
 		.allowed_import_paths = o->settings->content_allowed_import_paths,
 		.credential_hosts = o->settings->content_credential_hosts};
 	if ((rc = fetch_ctx_new(&fo, &lz->fetch, err)) < 0)
