@@ -34,6 +34,8 @@
 	X(flights_open, gauge, "downloads in progress")                                             \
 	X(flight_readers, gauge, "clients reading from downloads in progress")                      \
 	X(flight_source_failures, counter, "sources that failed, before or after data")             \
+	X(flight_legs, counter, "ranges fetched ahead of a download, because a client waited for them") \
+	X(flight_leg_bytes, counter, "bytes of them")                                               \
 	X(flight_resumes, counter, "downloads continued after a break")                             \
 	X(fetch_requests, counter, "requests sent upstream")                                        \
 	X(fetch_retries, counter, "upstream requests repeated")                                     \

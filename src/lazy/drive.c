@@ -12,6 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Ahead of the download, that is worth a new request instead of reading over it: about a megabyte may be under way when a connection is given up, and a
+ * new one has to get up to speed. */
+#define JUMP_MIN (INT64_C(8) * 1024 * 1024)
+
 static void try_source(struct flight *f);
 
 static enum flight_state state_of(const struct flight *f)
@@ -66,6 +70,7 @@ static void end_in_failure(struct flight *f, const struct err *err, int64_t retr
 	BUG(err->code >= 0);
 	loop_timer_cancel(f->lz->loop, &f->timer);
 	fetch_cancel(&f->fetch);
+	legs_cancel(f);
 	pthread_mutex_lock(&f->lock);
 	f->err = *err;
 	f->retry_after_s = retry_after_s;
@@ -152,23 +157,36 @@ static void advance_limit(struct flight *f)
 	flight_wake(f, false);
 }
 
+/* Unless a reader was promised some of what legs have brought: from then on it stays. */
+static bool forget_ahead(struct flight *f)
+{
+	bool mine;
+
+	pthread_mutex_lock(&f->lock);
+	mine = !atomic_load(&f->exposed);
+	if (mine)
+		extents_clear(&f->ahead);
+	pthread_mutex_unlock(&f->lock);
+	if (mine)
+		legs_cancel(f);
+	return mine;
+}
+
 /* Forgets the bytes so far, unless a reader has seen some. The seq_cst pair with reader_ready decides races. */
 static bool begin_again(struct flight *f)
 {
 	int64_t was = atomic_load_explicit(&f->limit, memory_order_relaxed);
 
-	if (was > 0) {
-		atomic_store(&f->limit, 0);
-		if (atomic_load(&f->exposed)) {
-			atomic_store(&f->limit, was);
-			flight_wake(f, true); /* who looked in between sleeps on nothing */
-			return false;
-		}
+	atomic_store(&f->limit, 0);
+	if (!forget_ahead(f)) {
+		atomic_store(&f->limit, was);
+		flight_wake(f, true); /* who looked in between sleeps on nothing */
+		return false;
 	}
 	/* What stays behind the end of a shorter body would be saved with it. */
-	if (f->watermark > 0 && ftruncate(f->fd, 0) < 0)
+	if ((f->watermark > 0 || atomic_load_explicit(&f->has_ahead, memory_order_relaxed)) && ftruncate(f->fd, 0) < 0)
 		return false;
-	f->watermark = f->resumed_at = f->skip = 0;
+	f->watermark = f->resumed_at = f->skip = f->drop = 0;
 	flight_free_headers(f);
 	if (f->upstream_size) {
 		f->upstream_size = false;
@@ -300,7 +318,10 @@ static int on_head(void *arg, const struct fetch_head *h)
 		return rc;
 	keep_validators(f, h);
 	keep_headers(f, h);
-	return check_size(f, h);
+	rc = check_size(f, h);
+	if (rc == 0)
+		legs_look(f);
+	return rc;
 }
 
 /* Skips what was received before, if it is the same: else upstream has another file now, and clients must not get a mixture. */
@@ -322,24 +343,44 @@ static int skip_same(struct flight *f, const char *p, size_t n)
 	return 0;
 }
 
-static int on_data(void *arg, const char *p, size_t n)
+/* What legs have brought right behind the watermark is the download's now. Answers how much. */
+static int64_t take_over_ahead(struct flight *f)
 {
-	struct flight *f = arg;
-	int64_t size = flight_size(f);
-	int rc;
+	int64_t from = f->watermark;
 
-	if (f->skip > 0) {
-		size_t drop = (size_t)MIN(f->skip, (int64_t)n);
-
-		rc = skip_same(f, p, drop);
-		p += drop;
-		n -= drop;
-		if (rc < 0 || n == 0)
-			return rc;
+	pthread_mutex_lock(&f->lock);
+	f->watermark = extents_end(&f->ahead, from);
+	extents_forget_before(&f->ahead, f->watermark);
+	pthread_mutex_unlock(&f->lock);
+	if (f->watermark > from) {
+		verify_data(f, NULL, 0);
+		advance_limit(f);
 	}
-	if (size >= 0 && (int64_t)n > size - f->watermark)
-		return err_set(&f->last, -ERR_SIZE, "sent more than the expected %" PRId64 " bytes", size);
-	rc = staging_write(f->st, p, n, f->watermark, &f->last);
+	return f->watermark - from;
+}
+
+static bool is_complete(const struct flight *f)
+{
+	return f->watermark > 0 && f->watermark == flight_size(f);
+}
+
+/* The transfer that runs has come to what legs have brought. It is ended where it would only bring bytes that are there: all of the rest, or more of them
+ * than a new request costs. */
+static int step_over_ahead(struct flight *f)
+{
+	bool overtaken;
+
+	f->drop += take_over_ahead(f);
+	overtaken = legs_overtaken(f, f->watermark);
+	f->jump = f->drop > 0 && (overtaken || is_complete(f) || f->drop >= JUMP_MIN);
+	return f->jump ? -ERR_CANCELED : 0;
+}
+
+/* Bytes that go behind the watermark, up to where a leg has been already. */
+static int keep_data(struct flight *f, const char *p, size_t n)
+{
+	int rc = staging_write(f->st, p, n, f->watermark, &f->last);
+
 	if (rc < 0)
 		return ours(f, rc);
 	f->watermark += (int64_t)n;
@@ -348,15 +389,58 @@ static int on_data(void *arg, const char *p, size_t n)
 	return 0;
 }
 
+static int64_t up_to_next_ahead(struct flight *f)
+{
+	int64_t next;
+
+	pthread_mutex_lock(&f->lock);
+	next = extents_next(&f->ahead, f->watermark);
+	pthread_mutex_unlock(&f->lock);
+	return next - f->watermark;
+}
+
+static int on_data(void *arg, const char *p, size_t n)
+{
+	struct flight *f = arg;
+	int rc = 0;
+
+	if (f->skip > 0) {
+		size_t drop = (size_t)MIN(f->skip, (int64_t)n);
+
+		rc = skip_same(f, p, drop);
+		p += drop;
+		n -= drop;
+	}
+	while (rc == 0 && n > 0) {
+		int64_t size = flight_size(f), part = MIN((int64_t)n, f->drop);
+
+		if (size >= 0 && (int64_t)n - f->drop > size - f->watermark)
+			return err_set(&f->last, -ERR_SIZE, "sent more than the expected %" PRId64 " bytes", size);
+		f->drop -= part;
+		if (part == 0) {
+			part = MIN((int64_t)n, up_to_next_ahead(f));
+			rc = keep_data(f, p, (size_t)part);
+			if (rc == 0 && atomic_load_explicit(&f->has_ahead, memory_order_relaxed))
+				rc = step_over_ahead(f);
+		}
+		p += part;
+		n -= (size_t)part;
+	}
+	return rc;
+}
+
 /* ---- sources one after the other ---- */
 
 static void next_source(struct flight *f)
 {
 	/* A source that only said something wrong in its head has spoilt nothing. */
 	bool spoilt = f->last.code == -ERR_DIGEST || (f->last.code == -ERR_SIZE && f->watermark > f->resumed_at);
+	bool nothing = f->watermark == 0 && !atomic_load_explicit(&f->has_ahead, memory_order_relaxed);
 
 	drive_remember(f, &f->last);
-	if ((spoilt || f->watermark == 0 || f->want.digests.have == 0) && !begin_again(f)) {
+	legs_cancel(f);
+	f->leg_failures = 0;
+	if ((spoilt || nothing || f->want.digests.have == 0) && !begin_again(f)) {
 		fail(f, &f->last, -1);
 		return;
 	}
@@ -491,12 +575,28 @@ static bool complete_after_all(const struct flight *f, int rc)
 	return (rc == -ERR_TRUNCATED || rc == -ERR_TIMEOUT || rc == -ERR_CONNECT) && size > 0 && f->watermark == size;
 }
 
+static void verify_all(struct flight *f)
+{
+	legs_cancel(f);
+	flight_set_state(f, FLIGHT_VERIFYING);
+	verify_end(f);
+}
+
 static void on_done(void *arg, int rc, const struct err *err)
 {
 	struct flight *f = arg;
 	int64_t size = flight_size(f);
 
 	f->fetch = NULL;
+	if (f->jump && !is_complete(f)) {
+		flight_set_state(f, FLIGHT_WAITING);
+		try_source(f);
+		return;
+	}
+	if (f->jump) {
+		verify_all(f);
+		return;
+	}
 	if (rc < 0 && f->last.code == 0 && !complete_after_all(f, rc))
 		blame(f, err);
 	else if (f->last.code == 0 && size >= 0 && f->watermark < size)
@@ -506,8 +606,7 @@ static void on_done(void *arg, int rc, const struct err *err)
 		source_failed(f);
 		return;
 	}
-	flight_set_state(f, FLIGHT_VERIFYING);
-	verify_end(f);
+	verify_all(f);
 }
 
 static void try_source(struct flight *f)
@@ -526,7 +625,14 @@ static void try_source(struct flight *f)
 	f->asked = true;
 	f->last = ERR_INIT;
 	f->named = false;
-	f->skip = 0;
+	f->skip = f->drop = 0;
+	f->jump = false;
+	(void)take_over_ahead(f);
+	(void)legs_overtaken(f, f->watermark);
+	if (is_complete(f)) { /* legs have brought all that was missing */
+		verify_all(f);
+		return;
+	}
 	f->resumed_at = f->watermark;
 	if (f->watermark == 0 && verify_begin(f) < 0) {
 		(void)ours(f, err_set(&f->last, -ERR_NOMEM, "out of memory"));
@@ -544,7 +650,9 @@ static void try_source(struct flight *f)
 
 		blame(f, &err);
 		source_failed(f);
+		return;
 	}
+	legs_look(f);
 }
 
 /* ---- beginning and end ---- */

@@ -158,6 +158,7 @@ static struct flight *flight_new(struct lazy *lz, const struct flight_want *want
 	f->abandoned.fn = drive_abandoned;
 	f->committed.fn = drive_committed;
 	f->noted.fn = drive_noted;
+	f->wanted.fn = legs_wanted;
 	return f;
 }
 
@@ -168,7 +169,8 @@ static void flight_unref(struct flight **pf)
 	MAGIC_CHECK(f, FLIGHT_MAGIC);
 	if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	BUG(f->waiters != NULL || f->in_table);
+	BUG(f->waiters != NULL || f->in_table || f->legs != NULL);
+	extents_clear(&f->ahead);
 	source_rows_free(&f->sources, f->source_count);
 	flight_free_headers(f);
 	staging_drop(&f->st);
@@ -293,16 +295,34 @@ void flight_set_state(struct flight *f, enum flight_state to)
 	atomic_store_explicit(&f->state, (int)to, memory_order_release);
 }
 
+static bool is_over(const struct flight *f)
+{
+	return atomic_load_explicit(&f->state, memory_order_acquire) >= FLIGHT_DONE;
+}
+
+int64_t flight_ahead(const struct flight *f, int64_t off)
+{
+	int64_t end = extents_end(&f->ahead, off);
+
+	/* The last byte makes a body complete, and that means verified. */
+	return end > off ? MAX(MIN(end, flight_size(f) - 1), off) : off;
+}
+
+/* Lock. */
+static bool bytes_there(const struct flight *f, int64_t off)
+{
+	return off < atomic_load_explicit(&f->limit, memory_order_acquire) || is_over(f) || flight_ahead(f, off) > off;
+}
+
 /* Wakes those whose bytes have come; `all`: everyone (an end, a failure, prospects). */
 void flight_wake(struct flight *f, bool all)
 {
-	int64_t limit = atomic_load_explicit(&f->limit, memory_order_relaxed);
 	struct wake *w, *next;
 
 	pthread_mutex_lock(&f->lock);
 	for (w = f->waiters; w != NULL; w = next) {
 		next = w->next;
-		if (!all && w->off >= limit)
+		if (!all && !bytes_there(f, w->off))
 			continue;
 		if (w->prev != NULL)
 			w->prev->next = w->next;
@@ -331,11 +351,6 @@ void flight_unwait(struct flight *f, struct wake *w)
 		w->on = NULL;
 	}
 	pthread_mutex_unlock(&f->lock);
-}
-
-static bool is_over(const struct flight *f)
-{
-	return atomic_load_explicit(&f->state, memory_order_acquire) >= FLIGHT_DONE;
 }
 
 /* Registers w unless `there` holds, as one step: whoever changes what `there` looks at calls flight_wake afterwards. */
@@ -456,6 +471,18 @@ static struct flight *flight_of(const struct body *b)
 	return f;
 }
 
+static int64_t ready_ahead(struct flight *f, int64_t off)
+{
+	int64_t end;
+
+	pthread_mutex_lock(&f->lock);
+	end = flight_ahead(f, off);
+	if (end > off)
+		atomic_store(&f->exposed, true); /* begin_again asks under the lock */
+	pthread_mutex_unlock(&f->lock);
+	return end;
+}
+
 static int64_t reader_ready(struct body *b, int64_t off)
 {
 	struct flight *f = flight_of(b);
@@ -471,19 +498,30 @@ static int64_t reader_ready(struct body *b, int64_t off)
 		if (off < limit)
 			return limit - off;
 	}
+	if (atomic_load_explicit(&f->has_ahead, memory_order_acquire)) {
+		int64_t end = ready_ahead(f, off);
+
+		if (end > off)
+			return end - off;
+	}
 	if (atomic_load_explicit(&f->state, memory_order_acquire) == FLIGHT_FAILED)
 		return f->err.code;
 	return 0;
 }
 
-static bool bytes_there(const struct flight *f, int64_t off)
-{
-	return off < atomic_load_explicit(&f->limit, memory_order_acquire) || is_over(f);
-}
-
 static int reader_wait(struct body *b, int64_t off, struct wake *w)
 {
-	return sleep_unless(flight_of(b), off, w, bytes_there);
+	struct flight *f = flight_of(b);
+	int rc = sleep_unless(f, off, w, bytes_there);
+
+	if (rc == 0 && off - atomic_load_explicit(&f->limit, memory_order_relaxed) > AHEAD_MIN) {
+		struct flight *extra = f;
+
+		flight_hold(f); /* the post's */
+		if (!loop_post_once(f->lz->loop, &f->wanted))
+			flight_release(&extra); /* one is queued that will find this reader, too */
+	}
+	return rc;
 }
 
 static void reader_unwait(struct body *b, struct wake *w)

@@ -1,4 +1,4 @@
-/* The insides that flight.c (table, readers), source.c (who offers it), drive.c (fetching), verify.c and commit.c share.
+/* The insides that flight.c (table, readers), source.c (who offers it), drive.c (fetching), leg.c (ranges ahead of it), verify.c and commit.c share.
  *
  * Who may touch what: `key … sources` are set before anyone else sees them, or by the fetch loop; the atomics are written by the fetch loop
  * and read by readers; `lock` guards the waiters and the outcome; the table's lock guards who is in the table, who reads, and who else is to be told. */
@@ -10,6 +10,7 @@
 #include "catalog/served.h"
 #include "fetch/fetch.h"
 #include "fetch/health.h"
+#include "lazy/extents.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +24,8 @@
 #define RESUMES_MAX 1000
 /* How long readers of a saved artifact, or of a failed source, wait for the catalog: usually it takes milliseconds, a locked one half a minute. */
 #define ROWS_WAIT_MS 1000
+/* What lies no further ahead of the download than this comes soon by itself; about what a connection has under way. */
+#define AHEAD_MIN (256 * 1024)
 /* A catalog that fails at once is told this often; later the next request for the artifact does it. */
 #define TELLS_MAX 20
 
@@ -74,7 +77,9 @@ struct flight {
 
 	pthread_mutex_t lock;
 	struct wake *waiters;
-	struct err err; /* lock; set before FAILED */
+	struct extents ahead;   /* lock: what legs have brought behind the watermark */
+	_Atomic bool has_ahead; /* something was in it: worth a look under the lock */
+	struct err err;         /* lock; set before FAILED */
 	int64_t retry_after_s;
 
 	/* the driver's: fetch loop only */
@@ -82,11 +87,16 @@ struct flight {
 	struct source_row *sources;
 	size_t source_count, source_at;
 	struct fetch *fetch;
-	int64_t watermark;     /* bytes in the staging file */
-	int64_t skip;          /* bytes to drop: the upstream began again at 0 */
-	int64_t resumed_at;    /* watermark at the last (re)start */
-	int attempts, resumes; /* without progress; in all */
-	bool upstream_size;    /* size came from the source, not from the catalog */
+	int64_t watermark; /* bytes in the staging file */
+	int64_t skip;      /* bytes to drop: the upstream began again at 0 */
+	int64_t drop;      /* likewise: legs have brought them already */
+	bool jump;         /* this transfer was ended because another one does better from the watermark on */
+	struct leg *legs;  /* leg.c */
+	int leg_count, leg_failures;
+	struct loop_post wanted; /* a reader waits for bytes far ahead */
+	int64_t resumed_at;      /* watermark at the last (re)start */
+	int attempts, resumes;   /* without progress; in all */
+	bool upstream_size;      /* size came from the source, not from the catalog */
 	char etag[256], last_modified[64];
 	struct err last;  /* why the current source failed */
 	bool ours;        /* ... or rather we: no other source would fare better */
@@ -171,6 +181,8 @@ struct lazy {
 void flight_hold(struct flight *f);
 void flight_release(struct flight **pf);
 void flight_wake(struct flight *f, bool all);
+/* Lock. How far the bytes from off on are there, ahead of the download; off when they are not. Never the very last byte of what is not verified. */
+int64_t flight_ahead(const struct flight *f, int64_t off);
 void flight_set_state(struct flight *f, enum flight_state to);
 void flight_out_of_table(struct flight *f);
 bool flight_has_readers(struct flight *f);
@@ -207,6 +219,15 @@ void drive_cancel(struct flight *f);
 void drive_remember(struct flight *f, const struct err *err);
 /* Is it a source's failure, so that other sources may do better? */
 bool drive_blames_source(int code);
+
+/* leg.c: the fetch loop's side */
+void legs_wanted(struct loop_post *p);
+/* Starts what sleeping readers need and the download reaches late. */
+void legs_look(struct flight *f);
+/* Another source: its ranges may be better. */
+void legs_cancel(struct flight *f);
+/* The download has come to `off`: a leg that is about to bring just that is not needed any more. True: there was one. */
+bool legs_overtaken(struct flight *f, int64_t off);
 
 /* verify.c */
 int verify_begin(struct flight *f);                          /* 0 or -ERR_NOMEM, -ERR_UNSUPPORTED: from byte 0 */

@@ -17,7 +17,7 @@ struct target {
 	struct origin_answer answers[ORIGIN_ANSWERS];
 	size_t count;
 	int hits;
-	int64_t range[NOTES_MAX];
+	int64_t range[NOTES_MAX], range_last[NOTES_MAX];
 	char if_range[NOTES_MAX][128];
 };
 
@@ -44,13 +44,15 @@ static struct target *find(struct origin *o, const char *path)
 	return NULL;
 }
 
-static bool next_answer(struct origin *o, const struct peer_req *req, int64_t *from, struct origin_answer *out)
+static bool next_answer(
+	struct origin *o, const struct peer_req *req, int64_t *from, int64_t *last, struct origin_answer *out)
 {
 	const char *range = peer_header(req, "Range"), *if_range;
 	struct target *t;
 
 	*from = 0;
-	if (range != NULL && sscanf(range, "bytes=%ld-", from) != 1)
+	*last = INT64_MAX;
+	if (range != NULL && sscanf(range, "bytes=%ld-%ld", from, last) < 1)
 		die("a Range that nobody asks for");
 	if_range = peer_header(req, "If-Range");
 	pthread_mutex_lock(&o->lock);
@@ -59,6 +61,7 @@ static bool next_answer(struct origin *o, const struct peer_req *req, int64_t *f
 	if (t != NULL) {
 		if (t->hits < NOTES_MAX) {
 			t->range[t->hits] = *from;
+			t->range_last[t->hits] = *last;
 			snprintf(t->if_range[t->hits], sizeof(t->if_range[0]), "%s", if_range != NULL ? if_range : "");
 		}
 		*out = t->answers[(size_t)t->hits < t->count ? (size_t)t->hits : t->count - 1];
@@ -82,9 +85,10 @@ static void send_bytes(struct peer_conn *c, const struct origin_answer *a, size_
 	}
 }
 
-static void send_body(struct peer_conn *c, const struct origin_answer *a, size_t from)
+static void send_body(struct peer_conn *c, const struct origin_answer *a, size_t from, size_t to)
 {
-	size_t to = a->cut > 0 ? a->cut : a->size;
+	if (a->cut > 0 && a->cut < to)
+		to = a->cut;
 
 	if (a->gate > 0 && !a->gate_head && a->gate_at >= from && a->gate_at <= to) {
 		send_bytes(c, a, from, a->gate_at);
@@ -104,15 +108,16 @@ static void answer(struct peer_conn *c, const struct peer_req *req, void *arg)
 {
 	struct origin *o = arg;
 	struct origin_answer a;
-	int64_t from;
+	int64_t from, last, to;
 	bool part;
 
-	if (!next_answer(o, req, &from, &a)) {
+	if (!next_answer(o, req, &from, &last, &a)) {
 		peer_send(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
 		return;
 	}
 	if (a.gate > 0 && a.gate_head)
 		peer_wait(c, a.gate);
+	to = (int64_t)a.size;
 	part = a.ranges && from > 0 && a.status == 0;
 	if (part && (size_t)from >= a.size) {
 		peer_send(c, "HTTP/1.1 416 No\r\nContent-Range: bytes */%zu\r\nContent-Length: 0\r\n\r\n", a.size);
@@ -120,19 +125,21 @@ static void answer(struct peer_conn *c, const struct peer_req *req, void *arg)
 	}
 	if (!part)
 		from = 0;
+	else if (last < (int64_t)a.size - 1)
+		to = last + 1;
 	peer_send(c, "HTTP/1.1 %d Scripted\r\n%s",
 		a.status != 0 ? a.status
 		: part        ? 206
 			      : 200,
 		a.headers != NULL ? a.headers : "");
 	if (part)
-		peer_send(c, "Content-Range: bytes %ld-%zu/%zu\r\n", from, a.size - 1, a.size);
+		peer_send(c, "Content-Range: bytes %ld-%ld/%zu\r\n", from, to - 1, a.size);
 	if (a.framing == ORIGIN_LENGTH)
-		peer_send(c, "Content-Length: %ld\r\n", a.announce != 0 ? a.announce : (int64_t)a.size - from);
+		peer_send(c, "Content-Length: %ld\r\n", a.announce != 0 ? a.announce : to - from);
 	else if (a.framing == ORIGIN_CHUNKED)
 		peer_send(c, "Transfer-Encoding: chunked\r\n");
 	peer_send(c, "\r\n");
-	send_body(c, &a, (size_t)from);
+	send_body(c, &a, (size_t)from, (size_t)to);
 }
 
 struct origin *origin_new(void)
@@ -222,6 +229,18 @@ int64_t origin_range(struct origin *o, const char *target, int n)
 	from = t != NULL && n <= t->hits && n <= NOTES_MAX ? t->range[n - 1] : -1;
 	pthread_mutex_unlock(&o->lock);
 	return from;
+}
+
+int64_t origin_range_last(struct origin *o, const char *target, int n)
+{
+	struct target *t;
+	int64_t last;
+
+	pthread_mutex_lock(&o->lock);
+	t = find(o, target);
+	last = t != NULL && n <= t->hits && n <= NOTES_MAX ? t->range_last[n - 1] : -1;
+	pthread_mutex_unlock(&o->lock);
+	return last;
 }
 
 const char *origin_if_range(struct origin *o, const char *target, int n)

@@ -48,6 +48,8 @@ int origin_hits(struct origin *o, const char *target);
 int origin_all_hits(struct origin *o);
 /* Of the n-th request of the target (1, 2, …): the first byte that Range asked for; 0: no Range; -1: there was no such request. */
 int64_t origin_range(struct origin *o, const char *target, int n);
+/* ... the last byte; INT64_MAX: up to the end. */
+int64_t origin_range_last(struct origin *o, const char *target, int n);
 /* The value of If-Range of that request, or "". In a buffer of the calling thread until the next call. */
 const char *origin_if_range(struct origin *o, const char *target, int n);
 

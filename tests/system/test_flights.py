@@ -401,6 +401,16 @@ def test_headers_are_the_same_first_and_later(lazy, upstream):
     assert dict(seen[0])["ETag"].strip('"') == upstream.sha256("/r/a")
 
 
+def test_conditions_that_fail_need_no_download(sluice, upstream):
+    upstream.add("/r/a", SIZE)
+    sluice.api.repo("r", upstream.manifest("/r/PULP_MANIFEST"), "on_demand")
+    etag = f'"{upstream.sha256("/r/a")}"'
+    assert sluice.get("r/a", headers={"If-None-Match": etag}).status_code == 304
+    assert sluice.get("r/a", headers={"If-Match": '"x"'}).status_code == 412
+    assert sluice.get("r/a", headers={"Range": f"bytes={SIZE}-"}).status_code == 416
+    assert upstream.hits("/r/a") == 0
+
+
 def test_conditions_on_a_missing_artifact(lazy, upstream):
     r = lazy.head("r/a")
     lazy.quiet(30)
@@ -437,6 +447,32 @@ def test_several_ranges_on_missing(lazy, upstream):
         r = c.ask("GET", CONTENT + "r/a", f"Range: bytes=0-9,5000000-5000099,{SIZE - 5}-")
     b = upstream.body("/r/a")
     assert [p for _, p in parts_of(r)] == [b.slice(0, 9), b.slice(5000000, 5000099), b.slice(SIZE - 5, SIZE - 1)]
+
+
+def test_a_range_far_into_a_missing_artifact_does_not_wait_for_what_lies_before(sluice, upstream):
+    """While the download stands at 2 of 64 MiB: its bytes come, nothing is asked for twice but them, and the whole is saved in the end."""
+    size, part = 64 * MiB, MiB
+    upstream.add("/r/big", size)
+    sluice.api.repo("r", upstream.manifest("/r/PULP_MANIFEST"), "on_demand")
+    gate = upstream.gate()
+    upstream.rule("/r/big", gate_at=(2 * MiB, gate), times=1)
+    whole = in_thread(lambda: sluice.get("r/big").content)
+    gate.wait_reached()
+    want = upstream.body("/r/big")
+    with Conn(sluice.connect(20)) as c:
+        r = c.ask("GET", CONTENT + "r/big", f"Range: bytes={50 * MiB}-{50 * MiB + part - 1}")
+        assert r.status == 206 and r.get("Content-Range") == f"bytes {50 * MiB}-{50 * MiB + part - 1}/{size}"
+        assert r.body == want.slice(50 * MiB, 50 * MiB + part - 1)
+        r = c.ask("GET", CONTENT + "r/big", f"Range: bytes={50 * MiB + 10}-{50 * MiB + 19},{20 * MiB}-{20 * MiB + 9}")
+        from test_http import parts_of
+        assert [p for _, p in parts_of(r)] == [want.slice(50 * MiB + 10, 50 * MiB + 19), want.slice(20 * MiB, 20 * MiB + 9)]
+    assert upstream.hits("/r/big") == 3  # the whole, and two ranges: what one has fetched serves the others
+    gate.open()
+    assert whole() == want.all()
+    sluice.quiet(30)
+    assert upstream.bytes_sent("/r/big") <= size + part + 10
+    hits = upstream.hits("/r/big")
+    assert sluice.get("r/big").content == want.all() and upstream.hits("/r/big") == hits
 
 
 def test_unsatisfiable_range_on_missing(lazy, upstream):

@@ -161,7 +161,7 @@ static bool take(struct reader *r, int64_t promised)
 	pthread_mutex_unlock(&r->lock);
 	if (n <= 0)
 		return false;
-	got = r->b->ops->read(r->b, r->n, piece, (size_t)n);
+	got = r->b->ops->read(r->b, r->from + r->n, piece, (size_t)n);
 	BUG(got != n); /* promised bytes are there */
 	pthread_mutex_lock(&r->lock);
 	if (r->n + got > r->room) {
@@ -179,8 +179,14 @@ static bool take(struct reader *r, int64_t promised)
 static void read_on(struct reader *r)
 {
 	for (;;) {
-		int64_t ready = r->b->ops->ready(r->b, r->n), size;
+		int64_t off = r->from + r->n, ready = r->b->ops->ready(r->b, off), size;
 
+		if (r->to > 0 && off == r->to) {
+			end(r, 0);
+			return;
+		}
+		if (ready > 0 && r->to > 0)
+			ready = MIN(ready, r->to - off);
 		if (ready < 0) {
 			end(r, (int)ready);
 			return;
@@ -195,7 +201,8 @@ static void read_on(struct reader *r)
 			end(r, 0);
 			return;
 		}
-		if (r->b->ops->wait(r->b, r->n, &r->wake) == 0)
+		r->wake.end = r->to > 0 ? r->to : INT64_MAX;
+		if (r->b->ops->wait(r->b, off, &r->wake) == 0)
 			return;
 	}
 }

@@ -45,6 +45,7 @@ struct reader {
 	struct flight_want want;
 	int loop;
 	int64_t pause_at; /* takes no byte from here on until reader_go; < 0: never pauses */
+	int64_t from, to; /* a range: reads [from, to) only; to 0: all. n and data are of the range then */
 	bool head_only;   /* asks for prospects, as HEAD does, and leaves */
 
 	/* of its loop */
