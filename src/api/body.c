@@ -251,26 +251,30 @@ static bool read_part(struct api_ctx *x, struct slice part)
 	return add_value(x->body, key, value) == 0;
 }
 
+#define BOUNDARY_MAX 70 /* RFC 2046 section 5.1.1 */
+
 static bool read_multipart(struct api_ctx *x)
 {
-	struct slice boundary = parameter(x->req->content_type, SLICE("boundary")), rest = x->req->body, part;
-	char delimiter[4 + 70];
+	struct slice boundary = parameter(x->req->content_type, SLICE("boundary")), rest = x->req->body, part,
+		     delimiter, first;
+	char text[4 + BOUNDARY_MAX] = "\r\n--";
 	size_t parts = 0;
 
 	x->form = true;
 	x->body = json_object();
-	if (boundary.n == 0 || boundary.n > 70)
+	if (boundary.n == 0 || boundary.n > BOUNDARY_MAX)
 		goto bad;
-	(void)snprintf(delimiter, sizeof(delimiter), "\r\n--%.*s", SLICE_ARG(boundary));
-	if (slice_starts(rest, slice_str(delimiter + 2)))
-		rest = slice_of(rest.p + boundary.n + 2, rest.n - boundary.n - 2);
-	else if (cut_at(&rest, slice_str(delimiter)).p == NULL)
+	memcpy(text + 4, boundary.p, boundary.n); /* foreign bytes: any of them, zeros too */
+	delimiter = slice_of(text, 4 + boundary.n);
+	first = slice_of(text + 2, 2 + boundary.n); /* without its line end at the very beginning */
+	if (slice_starts(rest, first))
+		rest = slice_of(rest.p + first.n, rest.n - first.n);
+	else if (cut_at(&rest, delimiter).p == NULL)
 		goto bad;
 	for (;;) {
 		if (slice_starts(rest, SLICE("--")))
 			return true;
-		if (cut_at(&rest, SLICE("\r\n")).p == NULL ||
-			(part = cut_at(&rest, slice_of(delimiter, boundary.n + 4))).p == NULL)
+		if (cut_at(&rest, SLICE("\r\n")).p == NULL || (part = cut_at(&rest, delimiter)).p == NULL)
 			goto bad;
 		if (++parts > PARTS_MAX || !read_part(x, part))
 			goto bad;
