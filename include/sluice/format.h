@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLUICE_FORMAT_ABI 2
+#define SLUICE_FORMAT_ABI 4
 
 /* Policies that a format supports, as bits. */
 #define SLUICE_IMMEDIATE 1u
@@ -33,12 +33,19 @@ struct sluice_artifact {
 	const struct sluice_digest *digests;
 	size_t digest_count;
 	bool never_deferred; /* downloaded inside the sync whatever the policy */
+	/* The bytes are those that this sync fetched with this `save_as`: they are saved with the unit, and with `url` NULL nothing ever looks
+	 * for them upstream again. Size and digests may be left out. NULL: they have to be had. */
+	const char *kept;
 };
 
 struct sluice_unit {
 	const char *type;        /* "file.file" */
 	const char *natural_key; /* what makes it the same unit again, within the type */
 	const char *extra_json;  /* the unit's own fields as a JSON object, or NULL */
+	/* What only publications need of it, in a form of the format's own (bytes): read by each_file, shown by no API. NULL: none. A unit that is known
+	 * without gets it when it is declared again. */
+	const void *detail;
+	size_t detail_size;
 	const struct sluice_artifact *artifacts;
 	size_t artifact_count;
 };
@@ -51,6 +58,8 @@ struct sluice_fetch {
 	bool if_changed;
 	/* Keeps the bytes, so that the publication of this sync can show them under that path (upstream's own metadata); NULL: does not. */
 	const char *save_as;
+	/* Whatever keeps it from being had is told in `problem`, with the status (0: no answer), and does not fail the sync. */
+	bool optional;
 	/* What another file says of it; when it is otherwise it is fetched again, and then the sync fails. What is saved under such a sha256
 	 * already is not downloaded. */
 	int64_t size; /* bytes; -1: unknown */
@@ -65,15 +74,16 @@ struct sluice_fetch {
 
 /* How it was had. */
 struct sluice_fetched {
-	int status;     /* 200, 304, 404 or 410 */
+	int status;     /* 200, 304, 404 or 410; any, when it was optional */
 	char etag[256]; /* "" when absent */
 	char last_modified[64];
 	char sha256[65]; /* of the bytes as they came */
 	int64_t size;
-	char problem[512]; /* of a 404 or 410: what to say when the file was needed */
+	char problem[512]; /* of all but 200 and 304: what to say when the file was needed */
 };
 
 struct sluice_sync; /* one sync in progress */
+struct sluice_reading;
 
 /* What a format may call during sync(). Functions return 0 or negative; after a negative result return it. */
 struct sluice_sync_host {
@@ -88,31 +98,44 @@ struct sluice_sync_host {
 		int64_t done);
 	/* Ends the sync with this reason, which the task shows. Always negative: `return h->fail(s, "…")`. */
 	int (*fail)(struct sluice_sync *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-	/* Facts: "remote.url", "remote.name", "repository.name", "mirror" ("true"/"false"), or a field of the format: "remote.<field>",
-	 * "repository.<field>", "sync.<option>". NULL when unset. */
+	/* Facts: "remote.url", "remote.name", "repository.name", "mirror" ("true"/"false": what is not declared is removed), "verbatim" (upstream's own
+	 * metadata is published), or a field of the format: "remote.<field>", "repository.<field>", "sync.<option>". NULL when unset. */
 	const char *(*get)(struct sluice_sync *s, const char *name);
 	/* The URL of `relative_path` beside `base_url`, percent-encoded, with base_url's query; into out. */
 	int (*sibling_url)(
 		struct sluice_sync *s, const char *base_url, const char *relative_path, char *out, size_t cap);
+	/* Reads what was fetched with `save_as`, opened, a piece at a time, so that files that belong together are read side by side. read_more hands the
+	 * next piece to `take`: 1, or 0 when that was the end. Closed at the end of the sync at the latest. */
+	int (*read_begin)(struct sluice_sync *s, const char *save_as, int (*take)(void *arg, const char *p, size_t n),
+		void *arg, struct sluice_reading **out);
+	int (*read_more)(struct sluice_sync *s, struct sluice_reading *r);
 };
 
 struct sluice_publish; /* one publication being made */
 
 struct sluice_file {
+	const char *type, *natural_key; /* of its unit */
 	const char *relative_path;
 	int64_t size; /* -1 unknown */
 	const struct sluice_digest *digests;
 	size_t digest_count;
 	const char *extra_json;
+	const void *detail; /* sluice_unit.detail; NULL: none */
+	size_t detail_size;
 };
 
 struct sluice_publish_host {
 	/* Every file of the version's units, newest unit first; declared facts only, so that it does not depend on what is saved. */
 	int (*each_file)(struct sluice_publish *p, int (*fn)(void *arg, const struct sluice_file *f), void *arg);
+	/* Every unit of one type that the version has, with or without files, oldest first. */
+	int (*each_unit)(struct sluice_publish *p, const char *type,
+		int (*fn)(void *arg, const char *natural_key, const char *extra_json), void *arg);
 	/* Writes a metadata file: begin, any number of writes, end. One at a time. */
 	int (*file_begin)(struct sluice_publish *p, const char *relative_path);
 	int (*file_write)(struct sluice_publish *p, const void *data, size_t n);
 	int (*file_end)(struct sluice_publish *p);
+	/* Before file_end: another path than it was begun with, for names that hold the digest. */
+	int (*file_name)(struct sluice_publish *p, const char *relative_path);
 	/* Publishes a metadata file that a sync kept with `save_as`; 1: not there. */
 	int (*file_kept)(struct sluice_publish *p, const char *save_as, const char *relative_path);
 	int (*fail)(struct sluice_publish *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -121,6 +144,10 @@ struct sluice_publish_host {
 			*name); /* "publication.<field>", "repository.<field>", "mirror", "remote.url" (mirror only) */
 	/* Gives a field of the publication another value (JSON) than it came with. Before the first file. */
 	int (*set)(struct sluice_publish *p, const char *field, const char *json);
+	/* Publishes a file of the version under a path of the publication's own. Inside each_file only, with what that handed over. */
+	int (*file_unit)(struct sluice_publish *p, const struct sluice_file *f, const char *relative_path);
+	/* Units are not served at their own paths then, only what is published. Before the first file. */
+	int (*only_published)(struct sluice_publish *p);
 };
 
 /* A field of a resource, for the REST API, its checks and its documentation. */
@@ -131,7 +158,10 @@ enum sluice_field_type {
 	SLUICE_BOOLEAN,
 	SLUICE_STRING_LIST,
 	SLUICE_OBJECT,
-	SLUICE_PATH /* a string: a canonical relative path, as sluice_publish_host.file_begin takes it */
+	SLUICE_PATH,        /* a string: a canonical relative path, as sluice_publish_host.file_begin takes it */
+	SLUICE_CHOICE,      /* a string: one of `choices` */
+	SLUICE_CHOICE_LIST, /* a list of such */
+	SLUICE_JSON,        /* any JSON: of units, which are only read */
 };
 struct sluice_field {
 	const char *name;
@@ -139,6 +169,26 @@ struct sluice_field {
 	bool required, nullable, read_only, write_only;
 	const char *default_json; /* "\"PULP_MANIFEST\"", "false"; NULL: none */
 	const char *help;
+	const char *const *choices; /* NULL-terminated */
+	bool filter;                /* of units, a text: lists can be filtered by it */
+};
+
+/* A type of units beside the main one. */
+struct sluice_content_type {
+	const char *type;   /* "rpm.repo_metadata_file"; NULL ends the list */
+	const char *plural; /* "repo_metadata_files": content/rpm/repo_metadata_files/ */
+	const char *model;  /* "RepoMetadataFile"; NULL: the format's, with "Content" behind it */
+	const struct sluice_field *fields;
+};
+
+/* A kind of publications beside the main one. */
+struct sluice_publication_kind {
+	const char *kind;  /* "verbatim": publications/deb/verbatim/, type "deb.verbatim"; NULL ends the list */
+	const char *model; /* "VerbatimPublication" */
+	bool verbatim;     /* what a sync makes that publishes upstream's own metadata */
+	const struct sluice_field *fields;
+	const char *task_publish;
+	int (*publish)(const struct sluice_publish_host *h, struct sluice_publish *p);
 };
 
 struct sluice_format {
@@ -154,12 +204,22 @@ struct sluice_format {
 	/* The format's own fields (NULL-name terminated; NULL: none), beside the common ones. */
 	const struct sluice_field *remote_fields, *repository_fields, *publication_fields, *distribution_fields,
 		*content_fields;
-	const char *content_type;             /* "file.file": the main type of unit */
-	const char *content_plural;           /* "files": content/file/files/ */
+	const char *content_type;   /* "file.file": the main type of unit */
+	const char *content_plural; /* "files": content/file/files/ */
+	const char *content_model;  /* "Package"; NULL: `model` with "Content" behind it */
+	const struct sluice_content_type *more_content;
+	/* Options of a sync beside the common ones. One that is called sync_policy takes the place of `mirror`: its value is "additive", "mirror_content_only"
+	 * or "mirror_complete" (which publishes upstream's own metadata). */
+	const struct sluice_field *sync_fields;
 	const char *task_sync, *task_publish; /* Pulp's dotted task names */
+	const struct sluice_publication_kind *more_publications;
 
 	int (*sync)(const struct sluice_sync_host *h, struct sluice_sync *s);
 	int (*publish)(const struct sluice_publish_host *h, struct sluice_publish *p);
+	/* What a file that a user uploads is as a unit: its natural key and its own fields (a JSON object), as sync() declares the same file. By
+	 * path, digest and size alone: it is called in the server's own process. 0, or negative: does not fit. NULL: units cannot be uploaded. */
+	int (*unit_of)(const char *relative_path, const char *sha256, int64_t size, char *natural_key, size_t key_cap,
+		char *extra_json, size_t extra_cap);
 };
 
 #endif

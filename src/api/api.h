@@ -3,16 +3,20 @@
 #ifndef SLUICE_API_API_H
 #define SLUICE_API_API_H
 
+#include "base/activity.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/pool.h"
 #include "base/settings.h"
 #include "catalog/catalog.h"
+#include "guard/guard.h"
 #include "http/http.h"
 #include "sluice/format.h"
 #include "tasks/tasks.h"
 
 struct api;
+struct api_form;
+struct store;
 
 struct api_opts { /* all borrowed, for as long as the api lives */
 	const struct settings *settings;
@@ -23,19 +27,26 @@ struct api_opts { /* all borrowed, for as long as the api lives */
 	int (*usage)(void *arg, int64_t *total, int64_t *used,
 		int64_t *free_bytes); /* of the store; NULL: unknown. Blocking. */
 	void *usage_arg;
+	struct store *store; /* where files go that clients send */
+	/* Adds units to a repository inside of a task (sync.h: sync_add_units). */
+	int (*add_units)(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count,
+		bool replace, struct err *err);
 };
 /* Makes the tables, and the domain's uuid in the catalog if it has none. */
 int api_new(const struct api_opts *opts, struct api **out, struct err *err);
 void api_free(struct api **pa);
+/* What this process serves, for flights/ and sources/; borrowed. Before the first request; without it they answer 404. */
+void api_set_activity(struct api *api, const struct activity *a);
 
 struct api_request { /* borrowed */
 	enum http_method method;
 	struct slice method_text;
 	struct slice path;  /* decoded */
 	struct slice query; /* as sent, without '?' */
-	struct slice authorization, content_type, correlation_id, host, forwarded_proto,
-		requested_with; /* fields; p == NULL: absent */
+	struct slice authorization, content_type, correlation_id, host, forwarded_proto, requested_with,
+		content_range; /* fields; p == NULL: absent */
 	struct slice body;
+	struct api_form *form; /* a multipart body that was read as it came; NULL: it is in `body` */
 	const char *peer;
 	uint64_t id;
 };
@@ -54,8 +65,14 @@ void api_response_fini(struct api_response *res);
 /* Any thread that may block, many at once. Always fills *res (which the caller frees with api_response_fini). */
 void api_handle(struct api *api, const struct api_request *req, struct api_response *res);
 
+/* The first half of it, before a body is read that may be large: may this request come in? False: *res says why not. */
+bool api_admit(struct api *api, const struct api_request *req, struct api_response *res);
+
 /* An http_handler; arg is the api. */
 void api_http_handler(struct http_x *x, const struct http_request *r, void *api);
+
+/* A guard_login; api is the api. */
+int api_login(void *api, struct slice authorization, struct guard_user *out, struct err *err);
 
 /* Handlers of the tasks that the API itself queues: general_create, ageneral_update, ageneral_delete, general_multi_delete,
  * delete_version. For `cmd` to put into the registry. They work on the api of their process: task processes make one too,

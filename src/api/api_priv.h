@@ -8,9 +8,11 @@
 #define SLUICE_API_PRIV_H
 
 #include "api/api.h"
+#include "api/form.h"
 #include "base/arena.h"
 #include "base/uuid.h"
 #include "catalog/query.h"
+#include "guard/signature.h"
 
 #include <jansson.h>
 
@@ -37,6 +39,7 @@ enum api_type {
 	T_JSON,    /* anything (read-only fields) */
 	T_STRINGS, /* list of strings */
 	T_HEADERS, /* list of objects with one string each */
+	T_FILE,    /* a file of a form: struct api_file; F_OPTION only */
 	T_REF,     /* href or PRN of an object of `kind`; its uuid in the view */
 };
 
@@ -47,11 +50,13 @@ enum api_type {
 #define F_BLANK 0x10u /* the empty string is a value */
 #define F_EXTRA 0x20u /* the format's own: a member of the view's column `extra` */
 #define F_UNIQUE 0x40u
-#define F_VERBATIM 0x80u /* white space around it is kept */
-#define F_COMMON 0x100u  /* also in the list of all types */
-#define F_MINIMAL 0x200u /* also with minimal=true */
-#define F_OPTION 0x400u  /* of an action or a create: no column */
-#define F_SHOWN 0x800u   /* F_OPTION that `show` makes a value for */
+#define F_VERBATIM 0x80u  /* white space around it is kept */
+#define F_COMMON 0x100u   /* also in the list of all types */
+#define F_MINIMAL 0x200u  /* also with minimal=true */
+#define F_OPTION 0x400u   /* of an action or a create: no column */
+#define F_GENERIC 0x2000u /* only in the list of all types */
+#define F_BIG 0x1000u     /* an integer of up to 63 bits, not 31 */
+#define F_SHOWN 0x800u    /* F_OPTION that `show` makes a value for */
 
 /* Checks a value that has the right type and may replace it. NULL, or what is wrong with it (constant or of the arena). */
 typedef const char *api_check(struct api_ctx *x, const struct api_field *f, json_t **value);
@@ -121,7 +126,9 @@ typedef void api_action_fn(struct api_ctx *x, const struct api_route *rt);
 /* What an action or a page answers with when all is well, for the document that describes the API. */
 enum api_answer {
 	ANSWER_TASK,   /* 202: a task */
+	ANSWER_GROUP,  /* 202: a group of tasks */
 	ANSWER_OBJECT, /* 200: the resource's object */
+	ANSWER_NEW,    /* 201: the same */
 	ANSWER_MADE,   /* 201: `schema`, called as the body with "Response" behind it */
 	ANSWER_JSON,   /* 200: `schema` */
 	ANSWER_EMPTY,  /* 200: nothing */
@@ -131,6 +138,8 @@ struct api_doc {
 	const char *body; /* name of the schema of the body; '*' stands for the resource's model. NULL: no body */
 	enum api_answer answer;
 	const char *schema; /* of ANSWER_MADE and ANSWER_JSON */
+	const char *verb;   /* as `id`, but short where the names of other operations are */
+	const char *header; /* a field of the request that must be there */
 };
 
 struct api_action {
@@ -141,6 +150,7 @@ struct api_action {
 	const struct api_field *fields; /* of the body; NULL: none */
 	const char *help;
 	struct api_doc doc;
+	bool uploads; /* only where units can be uploaded */
 };
 
 enum api_op { API_LIST = 1, API_READ = 2, API_CREATE = 4, API_UPDATE = 8, API_DELETE = 16 };
@@ -156,6 +166,7 @@ struct api_kind {
 	const char *name;  /* "remotes": first segment of its paths */
 	const char *model; /* "Remote": end of the model's name */
 	const char *view;
+	const char *plugin, *variant; /* one of several of this name, of no format: NAME/PLUGIN/VARIANT */
 	bool per_format; /* exists once for each format, and once as the list of all types (if in_generic) */
 	bool generic;
 	bool by_number;    /* objects are addressed by their number below a parent, else by uuid */
@@ -164,7 +175,10 @@ struct api_kind {
 	const char *only_column, *only_value; /* rows of the view that count; NULL: all */
 	unsigned ops;
 	enum api_how create, destroy;
+	int refused;     /* the status that a DELETE is always answered with; 0: it can be done */
+	bool update_now; /* 200; else by a task */
 	const struct api_field *fields;
+	const struct api_field *create_fields; /* of the body of a create; NULL: `fields` */
 	const struct api_filter *filters;
 	const struct api_action *actions;
 	/* Fields in combination. `row`: as it is, NULL on create; `values`: what is to be written, by column, may be changed; `options`: F_OPTION values.
@@ -175,6 +189,8 @@ struct api_kind {
 		struct err *err);
 	/* Before an update, in its transaction: what must happen while the row still is as it was. */
 	int (*before_update)(struct txn *t, const json_t *row, const json_t *values, struct err *err);
+	/* A create inside its task, when it is more than a row (the task's args are create_by's). */
+	int (*make)(struct task *t, struct api_ctx *x, const struct api_resource *r, struct err *err);
 	void (*create_by)(struct api_ctx *x, const struct api_resource *r, json_t *values, json_t *options);
 	void (*destroy_by)(struct api_ctx *x, const struct api_resource *r, const json_t *row);
 	void (*reserve)(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
@@ -184,14 +200,18 @@ struct api_kind {
 struct api_resource {
 	const struct api_kind *kind;
 	const struct view *view;
-	const struct sluice_format *format; /* NULL: of the core, or the list of all types */
+	const struct sluice_format *format;                /* NULL: of the core, or the list of all types */
+	const struct sluice_publication_kind *publication; /* of publications: NULL: the format's main kind */
 	bool all_types;
 	char *path;                      /* "remotes/file/file", "repositories/file/file/<star>/versions" */
 	char *type;                      /* "file.file", or NULL */
 	char *model;                     /* "FileRemote" */
 	char *prn;                       /* "file.fileremote" */
 	const struct api_field **fields; /* NULL-terminated: the kind's and the format's */
-	struct api_field *own;           /* the format's, converted */
+	const struct api_field **create_fields;
+	struct api_field *own;          /* the format's, converted */
+	struct api_filter *own_filters; /* for the format's fields, NULL-name terminated */
+	struct api_field *sync_fields;  /* of repositories: the options of a sync; else NULL */
 	unsigned ops;
 };
 
@@ -204,7 +224,8 @@ struct api_page {
 	const struct api_field *fields;
 	const char *help;
 	struct api_doc doc;
-	bool no_slash; /* its path does not end in one */
+	bool no_slash;      /* its path does not end in one */
+	const char *format; /* there only with this format; NULL: always */
 };
 
 struct api {
@@ -215,15 +236,24 @@ struct api {
 	struct pool *pool;
 	int (*usage)(void *arg, int64_t *total, int64_t *used, int64_t *free_bytes);
 	void *usage_arg;
+	struct store *store;
+	int (*add_units)(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count,
+		bool replace, struct err *err);
+	const struct activity *activity; /* NULL: this process serves no content */
 	struct api_resource *resources;
 	size_t resource_count;
 	struct api_auth *auth;
+	struct signing_key signing_key;
 	char domain[UUID_STR];
 };
 
-extern const struct api_kind api_kinds_remote, api_kinds_repository, api_kinds_version, api_kinds_all_versions,
+extern const struct api_kind api_kinds_acs, api_kinds_remote, api_kinds_repository, api_kinds_version,
+	api_kinds_all_versions, api_kinds_guard, api_kinds_guard_header, api_kinds_guard_rbac,
+	api_kinds_guard_composite, api_kinds_guard_x509, api_kinds_guard_rhsm, api_kinds_guard_redirect,
 	api_kinds_publication, api_kinds_distribution, api_kinds_content, api_kinds_artifact, api_kinds_task,
-	api_kinds_task_group, api_kinds_worker;
+	api_kinds_task_group, api_kinds_worker, api_kinds_signing_service;
+extern const struct api_field api_sync_fields[];         /* of every format */
+size_t api_content_types(const struct sluice_format *f); /* how many types of units it has */
 extern const struct api_page api_pages[];
 extern const size_t api_page_count;
 
@@ -240,8 +270,9 @@ struct api_ctx {
 	struct arena arena;
 	struct txn *txn;
 	int64_t user_id;
-	json_t *body; /* an object */
-	bool form;    /* the body's values are text */
+	json_t *body;                       /* an object */
+	bool form;                          /* the body's values are text */
+	struct api_form *files, *own_files; /* of a multipart form; the request's, or our own */
 	struct api_param *params;
 	size_t param_count;
 	bool filter_bare;                          /* the next filter error is a bare list */
@@ -275,6 +306,14 @@ void api_reply_no_object(struct api_ctx *x, const struct api_resource *r);
 /* ---- body.c ---- */
 /* Reads the body into x->body. False: answered. */
 bool api_body_read(struct api_ctx *x);
+/* A name that comes again makes a list of its values. `value` is taken over. Negative: out of memory. */
+int api_body_add(json_t *body, const char *name, json_t *value);
+bool api_is_text(struct slice s); /* UTF-8 without zeros */
+bool api_is_multipart(struct slice content_type);
+/* Answers what api_form_new, _feed or _end returned. Always false. */
+bool api_form_refuse(struct api_ctx *x, int rc, struct err *err);
+/* The same for a request that is not handled yet. */
+void api_refuse_form(struct api *api, const struct api_request *req, int rc, struct err *err, struct api_response *res);
 /* Query parameters. -ERR_NOMEM. */
 int api_params_read(struct api_ctx *x, struct slice query, struct api_param **out, size_t *count);
 struct slice api_param_get(const struct api_ctx *x, const char *name); /* the last; p == NULL: absent */
@@ -314,6 +353,8 @@ int api_ref_row(struct api_ctx *x, const struct api_ref *ref, json_t **row, stru
 int api_ref_find(
 	struct api_ctx *x, const char *kind, struct slice text, struct api_ref *ref, json_t **row, struct err *err);
 const struct api_resource *api_resource_of(const struct api *api, const char *kind, const char *type);
+/* The format, or what else it comes from: "file", "core", "certguard". */
+const char *api_plugin_of(const struct api_resource *r);
 const struct api_resource *api_resource_by_path(const struct api *api, const char *path);
 /* New JSON strings. */
 char *api_href(struct api_ctx *x, const struct api_resource *r, const json_t *row);
@@ -371,7 +412,8 @@ int api_expression_add(
 	struct api_ctx *x, const struct api_resource *r, struct query *q, struct slice text, struct err *err);
 /* labels.c */
 int api_label_select(struct query *q, const char *column, struct slice text, struct err *err);
-extern api_filter_apply api_filter_ref, api_filter_version, api_filter_label, api_filter_content, api_filter_condition;
+extern api_filter_apply api_filter_ref, api_filter_version, api_filter_label, api_filter_content, api_filter_condition,
+	api_filter_own_field;
 extern api_action_fn api_action_set_label, api_action_unset_label;
 extern const struct api_field api_set_label_fields[], api_unset_label_fields[];
 #define API_LABEL_SCHEMA                                                                          \
@@ -398,6 +440,9 @@ extern const struct api_field api_set_label_fields[], api_unset_label_fields[];
 bool api_row_of_route(struct api_ctx *x, const struct api_route *rt, json_t **row);
 int api_row_find(struct api_ctx *x, const struct api_resource *r, struct slice parent, struct slice key, json_t **row,
 	struct err *err);
+/* By a unique column. -ERR_NOTFOUND. */
+int api_row_by(struct api_ctx *x, const struct api_resource *r, const char *column, const char *value, json_t **row,
+	struct err *err);
 void api_read(struct api_ctx *x, const struct api_route *rt);
 void api_create(struct api_ctx *x, const struct api_route *rt);
 void api_update(struct api_ctx *x, const struct api_route *rt, enum api_mode mode);
@@ -405,8 +450,43 @@ void api_delete(struct api_ctx *x, const struct api_route *rt);
 int api_insert(
 	struct txn *t, const struct api_resource *r, json_t *values, int64_t *id, struct uuid *uuid, struct err *err);
 
+/* The action, unless the resource has none such. */
+bool api_action_there(const struct api_resource *r, const struct api_action *a);
+
+/* ---- save.c: files that clients sent become artifacts ---- */
+/* Durable and known to the catalog when it returns 0. *existed: the artifact had been there. Takes the file's staging. */
+int api_save(struct api_ctx *x, struct api_file *file, int64_t *id, bool *existed, struct err *err);
+/* The artifact with this digest, if the store has it still: -ERR_NOTFOUND. */
+int api_saved(struct api *api, struct txn *t, const uint8_t sha256[32], int64_t *id, int64_t *size, struct err *err);
+
+/* general.c: the api of this process's tasks; NULL: none. */
+struct api *api_tasks_bound(void);
+
+/* ---- copy.c: rpm/copy/ ---- */
+extern api_action_fn api_page_copy;
+extern const struct api_field api_copy_fields[];
+int api_task_copy(struct task *t, struct err *err);
+/* The format of this name; NULL: the server has it not. */
+const struct sluice_format *api_format_named(const struct api *api, const char *name);
+
+/* ---- upload.c: files that come in chunks ---- */
+extern const struct api_kind api_kinds_upload;
+/* Makes an artifact of a whole upload, and deletes the upload. sha256: what it has to be, or NULL; *file is filled, without its staging. */
+int api_upload_finish(struct api_ctx *x, const char *uuid, const char *sha256, struct api_file *file, struct err *err);
+int api_task_upload_commit(struct task *t, struct err *err);
+
+/* ---- unit.c: units that clients bring ---- */
+bool api_uploads(const struct api_resource *r); /* content whose format can make units of files */
+extern const struct api_field api_unit_fields[], api_unit_upload_fields[];
+extern api_action_fn api_action_upload;
+void api_unit_create_by(struct api_ctx *x, const struct api_resource *r, json_t *values, json_t *options);
+int api_unit_make(struct task *t, struct api_ctx *x, const struct api_resource *r, struct err *err);
+
 /* ---- dispatch.c ---- */
 void api_lock(struct api_ctx *x, struct api_locks *l, bool exclusive, const char *resource);
+/* For api_kind.reserve, of kinds whose tasks change the row and nothing beside it. */
+void api_reserve_itself(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
+	const json_t *values, struct api_locks *l);
 /* Queues (or runs) a task and answers 202; args is taken over. */
 void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_locks *l);
 #define API_TASK_CREATE "pulpcore.app.tasks.base.general_create"
@@ -416,7 +496,15 @@ void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_
 #define API_TASK_DELETE_VERSION "pulpcore.app.tasks.repository.delete_version"
 #define API_TASK_MODIFY "pulpcore.app.tasks.repository.add_and_remove"
 #define API_TASK_ORPHANS "pulpcore.app.tasks.orphan.orphan_cleanup"
+#define API_TASK_UPLOAD_COMMIT "pulpcore.app.tasks.upload.commit"
+#define API_TASK_COPY "pulp_rpm.app.tasks.copy.copy_content"
+#define API_TASK_PURGE "pulpcore.app.tasks.purge.purge"
 #define API_TASK_RECLAIM "pulpcore.app.tasks.reclaim_space.reclaim_space"
+
+/* ---- purge.c: tasks that nobody needs to see any more ---- */
+extern api_action_fn api_action_purge;
+extern const struct api_field api_purge_fields[];
+int api_task_purge(struct task *t, struct err *err);
 
 /* ---- openapi.c: the document that describes the API, made from its tables ---- */
 struct api_doc_opts {

@@ -188,9 +188,9 @@ static void challenge(struct api_ctx *x, const char *detail)
 }
 
 /* "Basic dXNlcjpwYXNz" into user and password, in the request's arena. */
-static int credentials(struct api_ctx *x, struct slice *user, struct slice *password)
+static int credentials(struct api_ctx *x, struct slice authorization, struct slice *user, struct slice *password)
 {
-	struct slice rest = x->req->authorization, scheme = slice_cut(&rest, ' '), text;
+	struct slice rest = authorization, scheme = slice_cut(&rest, ' '), text;
 	unsigned char *out;
 	int n;
 
@@ -225,18 +225,50 @@ static int user_row(struct api_ctx *x, struct slice name, json_t **row, struct e
 	return rc;
 }
 
+/* Of nobody: an unknown user takes as long as a wrong password. */
+static const char nobody[] = "scrypt$16384$8$1$00000000000000000000000000000000$"
+			     "0000000000000000000000000000000000000000000000000000000000000000";
+
+int api_login(void *api, struct slice authorization, struct guard_user *out, struct err *err)
+{
+	struct slice user, password;
+	json_t *row = NULL;
+	struct api_ctx x;
+	enum verdict v;
+	int rc;
+
+	api_ctx_init(&x, api);
+	if ((rc = credentials(&x, authorization, &user, &password)) < 0) {
+		rc = err_set(err, -ERR_DENIED, "no basic credentials");
+		goto out;
+	}
+	if ((rc = user_row(&x, user, &row, err)) < 0 && rc != -ERR_NOTFOUND)
+		goto out;
+	api_txn_end(&x);
+	v = verify(x.api->auth, user, password, row != NULL ? api_row_str(row, "password") : nobody);
+	rc = 0;
+	if (v == UNKNOWN)
+		rc = err_set(err, -ERR_LIMIT, "too many logins at once");
+	else if (row == NULL || v == BAD || !json_is_true(json_object_get(row, "is_active")))
+		rc = err_set(err, -ERR_DENIED, "wrong credentials");
+	else
+		*out = (struct guard_user){api_row_int(row, "_id"), json_is_true(json_object_get(row, "is_staff"))};
+out:
+	json_decref(row);
+	api_ctx_fini(&x);
+	return rc;
+}
+
 int api_authenticate(struct api_ctx *x)
 {
-	/* Of nobody: an unknown user takes as long as a wrong password. */
-	static const char nobody[] = "scrypt$16384$8$1$00000000000000000000000000000000$"
-				     "0000000000000000000000000000000000000000000000000000000000000000";
 	struct slice user, password;
 	struct err err = ERR_INIT;
 	json_t *row = NULL;
 	enum verdict v;
 	int rc;
 
-	if (x->req->authorization.p == NULL || (rc = credentials(x, &user, &password)) == -ERR_NOTFOUND) {
+	if (x->req->authorization.p == NULL ||
+		(rc = credentials(x, x->req->authorization, &user, &password)) == -ERR_NOTFOUND) {
 		challenge(x, "Authentication credentials were not provided.");
 		return -ERR_DENIED;
 	}

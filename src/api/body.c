@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #define PARAMS_MAX 10000 /* names in a query string or a form */
-#define PARTS_MAX 1000
 
 static int hex_digit(char c)
 {
@@ -130,8 +129,7 @@ static bool read_json(struct api_ctx *x)
 	return true;
 }
 
-/* A name that comes again makes a list of its values. `value` is taken over. */
-static int add_value(json_t *body, const char *name, json_t *value)
+int api_body_add(json_t *body, const char *name, json_t *value)
 {
 	json_t *before = json_object_get(body, name), *list;
 	int rc;
@@ -149,7 +147,7 @@ static int add_value(json_t *body, const char *name, json_t *value)
 	return json_object_set_new(body, name, list) | rc;
 }
 
-static bool is_text(struct slice s)
+bool api_is_text(struct slice s)
 {
 	return slice_is_utf8(s) && (s.n == 0 || memchr(s.p, '\0', s.n) == NULL);
 }
@@ -171,11 +169,11 @@ static bool read_form(struct api_ctx *x)
 	x->form = true;
 	x->body = json_object();
 	for (size_t i = 0; i < count; i++) {
-		if (!is_text(params[i].name) || !is_text(params[i].value)) {
+		if (!api_is_text(params[i].name) || !api_is_text(params[i].value)) {
 			api_reply_detail(x, 400, "The form is not UTF-8 text.");
 			return false;
 		}
-		if (add_value(x->body, params[i].name.p, json_stringn(params[i].value.p, params[i].value.n)) < 0) {
+		if (api_body_add(x->body, params[i].name.p, json_stringn(params[i].value.p, params[i].value.n)) < 0) {
 			api_reply_err(x, -ERR_NOMEM, &err);
 			return false;
 		}
@@ -183,105 +181,46 @@ static bool read_form(struct api_ctx *x)
 	return true;
 }
 
-/* ---- multipart/form-data (RFC 7578, RFC 2046 section 5.1) ---- */
+/* ---- multipart/form-data ---- */
 
-/* The parameter of a header field: name="value" or name=value, after the first ';'. */
-static struct slice parameter(struct slice field, struct slice name)
+/* The client's fault, or ours. */
+bool api_form_refuse(struct api_ctx *x, int rc, struct err *err)
 {
-	struct slice rest = field;
-
-	(void)slice_cut(&rest, ';');
-	while (rest.p != NULL) {
-		struct slice key, value;
-
-		rest = slice_trim(rest);
-		key = slice_cut(&rest, '=');
-		if (rest.p == NULL)
-			break;
-		if (rest.n > 0 && rest.p[0] == '"') {
-			rest = slice_of(rest.p + 1, rest.n - 1);
-			value = slice_cut(&rest, '"');
-			(void)slice_cut(&rest, ';');
-		} else {
-			value = slice_trim(slice_cut(&rest, ';'));
-		}
-		if (slice_eq_nocase(slice_trim(key), name))
-			return value;
-	}
-	return SLICE_NULL;
+	if (rc == -ERR_PARSE || rc == -ERR_LIMIT)
+		api_reply_detail(x, 400, "Multipart form parse error - the form is malformed: %s.", err->msg);
+	else
+		api_reply_err(x, rc, err);
+	return false;
 }
 
-/* What comes before `what`, and moves *rest behind it; p == NULL: it does not come. */
-static struct slice cut_at(struct slice *rest, struct slice what)
-{
-	const char *at = rest->n > 0 ? memmem(rest->p, rest->n, what.p, what.n) : NULL;
-	struct slice before;
-
-	if (at == NULL)
-		return SLICE_NULL;
-	before = slice_of(rest->p, (size_t)(at - rest->p));
-	*rest = slice_of(at + what.n, rest->n - before.n - what.n);
-	return before;
-}
-
-/* One part: its header fields, a blank line, its content. False: malformed. */
-static bool read_part(struct api_ctx *x, struct slice part)
-{
-	struct slice content = part, head = cut_at(&content, SLICE("\r\n\r\n")), name = SLICE_NULL, file = SLICE_NULL;
-	json_t *value;
-	char *key;
-
-	if (head.p == NULL)
-		return false;
-	while (head.p != NULL) {
-		struct slice line = slice_trim(slice_cut(&head, '\n')), field = line,
-			     title = slice_trim(slice_cut(&field, ':'));
-
-		if (field.p == NULL || !slice_eq_nocase(title, SLICE("Content-Disposition")))
-			continue;
-		name = parameter(field, SLICE("name"));
-		file = parameter(field, SLICE("filename"));
-	}
-	if (name.n == 0 || !is_text(name) || (key = arena_strdup(&x->arena, name)) == NULL)
-		return false;
-	if (file.p == NULL && !is_text(content))
-		return false;
-	/* No field takes files yet: one in the place of a text has the wrong type. */
-	value = file.p != NULL ? json_object() : json_stringn(content.n > 0 ? content.p : "", content.n);
-	return add_value(x->body, key, value) == 0;
-}
-
-#define BOUNDARY_MAX 70 /* RFC 2046 section 5.1.1 */
-
+/* Read before, as it came; or here, from memory. */
 static bool read_multipart(struct api_ctx *x)
 {
-	struct slice boundary = parameter(x->req->content_type, SLICE("boundary")), rest = x->req->body, part,
-		     delimiter, first;
-	char text[4 + BOUNDARY_MAX] = "\r\n--";
-	size_t parts = 0;
+	struct err err = ERR_INIT;
+	int rc = 0;
 
 	x->form = true;
-	x->body = json_object();
-	if (boundary.n == 0 || boundary.n > BOUNDARY_MAX)
-		goto bad;
-	memcpy(text + 4, boundary.p, boundary.n); /* foreign bytes: any of them, zeros too */
-	delimiter = slice_of(text, 4 + boundary.n);
-	first = slice_of(text + 2, 2 + boundary.n); /* without its line end at the very beginning */
-	if (slice_starts(rest, first))
-		rest = slice_of(rest.p + first.n, rest.n - first.n);
-	else if (cut_at(&rest, delimiter).p == NULL)
-		goto bad;
-	for (;;) {
-		if (slice_starts(rest, SLICE("--")))
-			return true;
-		if (cut_at(&rest, SLICE("\r\n")).p == NULL || (part = cut_at(&rest, delimiter)).p == NULL)
-			goto bad;
-		if (++parts > PARTS_MAX || !read_part(x, part))
-			goto bad;
+	x->files = x->req->form;
+	if (x->files == NULL) {
+		rc = api_form_new(x->api->store, x->req->content_type, (size_t)x->api->settings->server_max_body,
+			&x->own_files, &err);
+		if (rc == 0)
+			rc = api_form_feed(x->own_files, x->req->body.p, x->req->body.n, &err);
+		if (rc == 0)
+			rc = api_form_end(x->own_files, &err);
+		if (rc < 0)
+			return api_form_refuse(x, rc, &err);
+		x->files = x->own_files;
 	}
-bad:
-	api_reply_detail(x, 400, "Multipart form parse error - the form is malformed.");
-	return false;
+	x->body = json_incref(api_form_body(x->files));
+	return true;
+}
+
+bool api_is_multipart(struct slice content_type)
+{
+	struct slice rest = content_type;
+
+	return rest.p != NULL && slice_eq_nocase(slice_trim(slice_cut(&rest, ';')), SLICE("multipart/form-data"));
 }
 
 bool api_body_read(struct api_ctx *x)
@@ -291,7 +230,7 @@ bool api_body_read(struct api_ctx *x)
 
 	if (x->body != NULL)
 		return true;
-	if (x->req->body.n == 0) {
+	if (x->req->body.n == 0 && x->req->form == NULL) {
 		if ((x->body = json_object()) != NULL)
 			return true;
 		api_reply_err(x, -ERR_NOMEM, &err);
@@ -302,7 +241,7 @@ bool api_body_read(struct api_ctx *x)
 		return read_json(x);
 	if (slice_eq_nocase(type, SLICE("application/x-www-form-urlencoded")))
 		return read_form(x);
-	if (slice_eq_nocase(type, SLICE("multipart/form-data")))
+	if (api_is_multipart(x->req->content_type))
 		return read_multipart(x);
 	if (!slice_is_utf8(x->req->content_type))
 		type = SLICE("?");

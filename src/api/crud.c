@@ -41,6 +41,21 @@ int api_row_find(struct api_ctx *x, const struct api_resource *r, struct slice p
 	return rc;
 }
 
+int api_row_by(struct api_ctx *x, const struct api_resource *r, const char *column, const char *value, json_t **row,
+	struct err *err)
+{
+	struct query *q = NULL;
+	struct txn *t;
+	int rc;
+
+	if ((rc = api_txn(x, &t, err)) < 0 || (rc = query_new(r->view, &q)) < 0)
+		return rc;
+	if ((rc = query_where(q, column, QUERY_EQ, slice_str(value), err)) == 0)
+		rc = query_row(t, q, row, err);
+	query_free(&q);
+	return rc;
+}
+
 bool api_row_of_route(struct api_ctx *x, const struct api_route *rt, json_t **row)
 {
 	struct err err = ERR_INIT;
@@ -83,8 +98,8 @@ static bool clean_body(struct api_ctx *x, const struct api_resource *r, enum api
 
 	if (!api_body_read(x))
 		goto out;
-	rc = api_fields_clean(
-		x, r->view, r->fields, mode, row != NULL ? api_row_int(row, "_id") : 0, v, o, problems, &err);
+	rc = api_fields_clean(x, r->view, mode == API_MODE_CREATE ? r->create_fields : r->fields, mode,
+		row != NULL ? api_row_int(row, "_id") : 0, v, o, problems, &err);
 	if (rc == 0 && json_object_size(problems) == 0 && r->kind->check != NULL)
 		rc = r->kind->check(x, r, row, v, o, problems, &err);
 	if (rc < 0) {
@@ -195,6 +210,31 @@ static void drop_unchanged(const json_t *row, json_t *values)
 	}
 }
 
+static void update_now(struct api_ctx *x, const struct api_resource *r, const json_t *row, const json_t *values)
+{
+	struct err err = ERR_INIT;
+	struct txn *t = NULL;
+	json_t *now = NULL;
+	int rc;
+
+	api_txn_end(x);
+	if ((rc = catalog_write(x->api->catalog, &t, &err)) == 0 &&
+		(rc = row_update(t, r->view, api_row_int(row, "_id"), values, &err)) == 0)
+		rc = txn_commit(&t, &err);
+	txn_end(&t);
+	if (rc == 0)
+		rc = api_row_find(x, r, SLICE_NULL, slice_str(api_row_str(row, "uuid")), &now, &err);
+	if (rc == 0)
+		api_reply(x, 200, api_show_row(x, r, now, NULL));
+	else if (rc == -ERR_EXISTS)
+		reply_not_unique(x, r);
+	else if (rc == -ERR_NOTFOUND)
+		api_reply_no_object(x, r);
+	else
+		api_reply_err(x, rc, &err);
+	json_decref(now);
+}
+
 void api_update(struct api_ctx *x, const struct api_route *rt, enum api_mode mode)
 {
 	const struct api_resource *r = rt->resource;
@@ -208,6 +248,10 @@ void api_update(struct api_ctx *x, const struct api_route *rt, enum api_mode mod
 	drop_unchanged(row, values);
 	if (json_object_size(values) == 0) {
 		api_reply(x, 200, api_show_row(x, r, row, NULL));
+		goto out;
+	}
+	if (r->kind->update_now) {
+		update_now(x, r, row, values);
 		goto out;
 	}
 	if (r->kind->reserve != NULL)

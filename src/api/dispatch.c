@@ -34,6 +34,12 @@ void api_lock(struct api_ctx *x, struct api_locks *l, bool exclusive, const char
 		add(x, &l->shared, &l->shared_count, &l->shared_cap, resource);
 }
 
+void api_reserve_itself(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
+	const json_t *values, struct api_locks *l)
+{
+	api_lock(x, l, true, api_prn(x, r, api_row_str(row, "uuid")));
+}
+
 void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_locks *l)
 {
 	char *text = args != NULL ? json_dumps(args, JSON_COMPACT) : NULL, uuid_text[UUID_STR];

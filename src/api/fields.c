@@ -109,7 +109,7 @@ static const char *clean_integer(struct api_ctx *x, const struct api_field *f, j
 	}
 	if (f->bounded && v < f->min)
 		return api_text(x, "Ensure this value is greater than or equal to %lld.", (long long)f->min);
-	if (v > INT32_MAX || v < INT32_MIN)
+	if (!(f->flags & F_BIG) && (v > INT32_MAX || v < INT32_MIN))
 		return api_text(x, "Ensure this value is less than or equal to %d.", INT32_MAX);
 	*out = json_integer(v);
 	return NULL;
@@ -149,14 +149,20 @@ static const char *clean_boolean(json_t *in, json_t **out)
 	return NULL;
 }
 
+static bool is_choice(const struct api_field *f, const json_t *v)
+{
+	for (const char *const *c = f->choices; *c != NULL && json_is_string(v); c++)
+		if (slice_eq(text_of(v), slice_str(*c)))
+			return true;
+	return false;
+}
+
 static const char *clean_choice(struct api_ctx *x, const struct api_field *f, json_t *in, json_t **out)
 {
-	if (json_is_string(in))
-		for (const char *const *c = f->choices; *c != NULL; c++)
-			if (slice_eq(text_of(in), slice_str(*c))) {
-				*out = json_incref(in);
-				return NULL;
-			}
+	if (is_choice(f, in)) {
+		*out = json_incref(in);
+		return NULL;
+	}
 	if (json_is_string(in))
 		return api_text(x, "\"%s\" is not a valid choice.", json_string_value(in));
 	if (json_is_integer(in))
@@ -236,6 +242,8 @@ static const char *clean_list(struct api_ctx *x, const struct api_field *f, json
 		(void)snprintf(at, sizeof(at), "%zu", i);
 		if (f->type == T_STRINGS && !json_is_string(v))
 			wrong = "Not a valid string.";
+		if (wrong == NULL && f->type == T_STRINGS && f->choices != NULL && !is_choice(f, v))
+			wrong = api_text(x, "\"%s\" is not a valid choice.", json_string_value(v));
 		if (f->type == T_HEADERS && !json_is_object(v))
 			wrong = api_text(x, "Expected a dictionary of items but got type \"%s\".", type_name(v));
 		if (f->type == T_HEADERS && wrong == NULL) {
@@ -317,6 +325,10 @@ static const char *clean(
 		return clean_list(x, f, in, out, nested);
 	case T_REF:
 		return clean_ref(x, f, in, out, err);
+	case T_FILE:
+		if (api_form_file(x->files, in) == NULL)
+			return "The submitted data was not a file. Check the encoding type on the form.";
+		break;
 	case T_JSON:
 		break;
 	}

@@ -151,3 +151,20 @@ int api_filter_condition(struct api_ctx *x, const struct api_resource *r, struct
 		values[i] = value;
 	return query_condition(q, f->column, values, c->param_count, err);
 }
+
+int api_filter_own_field(struct api_ctx *x, const struct api_resource *r, struct query *q, const struct api_filter *f,
+	enum query_op op, struct slice value, struct err *err)
+{
+	struct slice rest = value, values[2] = {slice_str(f->name), value};
+	int rc = 0;
+
+	query_open(q, op == QUERY_NE ? QUERY_NOT : QUERY_OR);
+	if (op != QUERY_IN)
+		rc = query_condition(q, "own_field", values, 2, err);
+	while (op == QUERY_IN && rc == 0 && rest.p != NULL) {
+		values[1] = slice_cut(&rest, ',');
+		rc = query_condition(q, "own_field", values, 2, err);
+	}
+	query_close(q);
+	return rc;
+}

@@ -15,6 +15,11 @@ void api_tasks_bind(struct api *api)
 	atomic_store(&bound, api);
 }
 
+struct api *api_tasks_bound(void)
+{
+	return atomic_load(&bound);
+}
+
 /* What the task is about. The resource is constant; the context is the caller's to end. */
 static int begin(struct task *t, struct api_ctx *x, const struct api_resource **r, struct err *err)
 {
@@ -85,6 +90,10 @@ static int general_create(struct task *t, struct err *err)
 
 	if ((rc = begin(t, &x, &r, err)) < 0)
 		return rc;
+	if (r->kind->make != NULL) {
+		rc = r->kind->make(t, &x, r, err);
+		goto out;
+	}
 	values = json_deep_copy(json_object_get(task_args(t), "values"));
 	if ((rc = catalog_write(task_catalog(t), &w, err)) < 0)
 		goto out;
@@ -198,5 +207,8 @@ const struct task_handler api_task_handlers[] = {
 	{API_TASK_DELETE, general_delete, true},
 	{API_TASK_MULTI_DELETE, general_delete, false},
 	{API_TASK_DELETE_VERSION, delete_version, false},
+	{API_TASK_PURGE, api_task_purge, false},
+	{API_TASK_COPY, api_task_copy, false},
+	{API_TASK_UPLOAD_COMMIT, api_task_upload_commit, false},
 };
 const size_t api_task_handler_count = ARRAY_LEN(api_task_handlers);

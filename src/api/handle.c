@@ -8,11 +8,24 @@
 
 /* ---- routes ---- */
 
+bool api_action_there(const struct api_resource *r, const struct api_action *a)
+{
+	return !a->uploads || api_uploads(r);
+}
+
+static const struct api_action *action_named(const struct api_resource *r, bool on_object, struct slice name)
+{
+	for (const struct api_action *a = r->kind->actions; a != NULL && a->name != NULL; a++)
+		if (a->on_object == on_object && api_action_there(r, a) && a->name[0] != '\0' &&
+			slice_eq(name, slice_str(a->name)))
+			return a;
+	return NULL;
+}
+
 /* Does the resource's path, then a key, then an action make this path? `path` without root and outer slashes. */
 static bool resource_match(const struct api_resource *r, struct slice path, struct api_route *rt)
 {
-	struct slice want = slice_str(r->path), rest = path, parent = SLICE_NULL, key = SLICE_NULL, last;
-	const struct api_action *a;
+	struct slice want = slice_str(r->path), rest = path, parent = SLICE_NULL, key;
 
 	while (want.p != NULL) {
 		struct slice w = slice_cut(&want, '/'), have;
@@ -31,24 +44,24 @@ static bool resource_match(const struct api_resource *r, struct slice path, stru
 	if (!(r->ops & (API_READ | API_DELETE)))
 		return false;
 	key = slice_cut(&rest, '/');
-	rt->key = key;
 	if (key.n == 0)
 		return false;
-	if (rest.p == NULL)
+	if (rest.p == NULL) {
+		rt->action = action_named(r, false, key);
+		if (rt->action == NULL)
+			rt->key = key;
 		return true;
-	last = rest;
-	for (a = r->kind->actions; a != NULL && a->name != NULL; a++)
-		if (a->on_object && a->name[0] != '\0' && slice_eq(last, slice_str(a->name))) {
-			rt->action = a;
-			return true;
-		}
-	return false;
+	}
+	rt->key = key;
+	rt->action = action_named(r, true, rest);
+	return rt->action != NULL;
 }
 
-static const struct api_page *page_match(struct slice path, bool slash)
+static const struct api_page *page_match(const struct api *api, struct slice path, bool slash)
 {
 	for (size_t i = 0; i < api_page_count; i++)
-		if (slice_eq(path, slice_str(api_pages[i].path)) && api_pages[i].no_slash == !slash)
+		if (slice_eq(path, slice_str(api_pages[i].path)) && api_pages[i].no_slash == !slash &&
+			(api_pages[i].format == NULL || api_format_named(api, api_pages[i].format) != NULL))
 			return &api_pages[i];
 	return NULL;
 }
@@ -65,7 +78,7 @@ static bool route(const struct api *api, struct slice path, struct api_route *rt
 	inner = slice_of(path.p + strlen(API_ROOT), path.n - strlen(API_ROOT));
 	if (slash && inner.n > 0)
 		inner.n--;
-	*page = page_match(inner, slash);
+	*page = page_match(api, inner, slash);
 	if (*page != NULL)
 		return true;
 	if (!slash)
@@ -102,7 +115,7 @@ static void allow_of(const struct api_resource *r, const struct api_route *rt, c
 		ALLOW(r->ops & API_UPDATE, "PUT, PATCH");
 		ALLOW(r->ops & API_DELETE, "DELETE");
 		for (a = r->kind->actions; a != NULL && a->name != NULL; a++)
-			ALLOW(a->name[0] == '\0', "PATCH");
+			ALLOW(a->name[0] == '\0', a->method == HTTP_PUT ? "PUT" : "PATCH");
 	}
 #undef ALLOW
 }
@@ -202,6 +215,21 @@ static void no_slash(struct api_ctx *x)
 	buf_fini(&b);
 }
 
+/* Is there such a path, and who asks? False: answered. */
+static bool enter(struct api_ctx *x, struct api_route *rt, const struct api_page **page)
+{
+	set_correlation_id(x);
+	if (!route(x->api, x->req->path, rt, page)) {
+		if (x->req->path.n > 0 && x->req->path.p[x->req->path.n - 1] == '/')
+			api_reply_html_404(x);
+		else
+			no_slash(x);
+		return false;
+	}
+	x->route_resource = rt->resource;
+	return (*page != NULL && (*page)->anonymous) || api_authenticate(x) == 0;
+}
+
 static void handle(struct api_ctx *x)
 {
 	const struct api_page *page = NULL;
@@ -209,15 +237,7 @@ static void handle(struct api_ctx *x)
 	struct api_route rt = {0};
 	int rc;
 
-	if (!route(x->api, x->req->path, &rt, &page)) {
-		if (x->req->path.n > 0 && x->req->path.p[x->req->path.n - 1] == '/')
-			api_reply_html_404(x);
-		else
-			no_slash(x);
-		return;
-	}
-	x->route_resource = rt.resource;
-	if (!(page != NULL && page->anonymous) && api_authenticate(x) < 0)
+	if (!enter(x, &rt, &page))
 		return;
 	if ((rc = api_params_read(x, x->req->query, &x->params, &x->param_count)) < 0) {
 		if (rc == -ERR_LIMIT)
@@ -240,7 +260,42 @@ void api_handle(struct api *api, const struct api_request *req, struct api_respo
 	api_ctx_init(&x, api);
 	x.req = req;
 	x.res = res;
-	set_correlation_id(&x);
 	handle(&x);
+	api_ctx_fini(&x);
+}
+
+bool api_admit(struct api *api, const struct api_request *req, struct api_response *res)
+{
+	const struct api_page *page = NULL;
+	struct api_route rt = {0};
+	struct api_ctx x;
+	bool in;
+
+	*res = (struct api_response){.status = 500};
+	api_ctx_init(&x, api);
+	x.req = req;
+	x.res = res;
+	in = enter(&x, &rt, &page);
+	/* Who need not say who he is has nothing to send. */
+	if (in && page != NULL && page->anonymous) {
+		run_page(&x, page);
+		in = false;
+	}
+	api_ctx_fini(&x);
+	if (in)
+		api_response_fini(res);
+	return in;
+}
+
+void api_refuse_form(struct api *api, const struct api_request *req, int rc, struct err *err, struct api_response *res)
+{
+	struct api_ctx x;
+
+	*res = (struct api_response){.status = 500};
+	api_ctx_init(&x, api);
+	x.req = req;
+	x.res = res;
+	set_correlation_id(&x);
+	(void)api_form_refuse(&x, rc, err);
 	api_ctx_fini(&x);
 }

@@ -1,6 +1,10 @@
 /* The API behind the HTTP server. The loop reads the body, copies what a pool thread needs into a job, and sends the answer;
  * the job is the loop's before pool_submit and after `done`, the pool's in between. A client that goes away takes the exchange
- * with it: the job then has no `x` and only frees itself. */
+ * with it: the job then has no `x` and only frees itself.
+ *
+ * A body that may hold files is not collected: first a pool thread asks whether the request may come in at all (ADMIT), then the loop fills a block
+ * at a time and a pool thread takes it in (FEED), while the connection is not read; the last block is taken in by the thread that then answers.
+ * So an upload of any size costs a block of memory, and no loop writes to a disk. */
 #include "api/api_priv.h"
 
 #include "base/check.h"
@@ -10,12 +14,18 @@
 
 #define JOB_MAGIC 0x61706a62u /* "apjb" */
 #define RETRY_AFTER_S 1
+/* Large enough that a hop to the pool does not matter beside hashing it, small enough for hundreds of uploads at once. */
+#define BLOCK_SIZE ((size_t)256 << 10)
 
 struct job {
 	unsigned magic;
 	struct pool_job pool;
 	struct http_x *x; /* NULL: the client is gone. Loop only. */
+	bool busy;        /* the pool has it. Loop only. */
+	bool answered;    /* by the pool, before the whole body was read */
 	struct api *api;
+	struct api_form *form; /* of a streamed body */
+	struct buf block;
 	struct api_request req;
 	struct api_response res;
 	char peer[80];
@@ -26,7 +36,27 @@ struct job {
 static void job_free(struct job *j)
 {
 	api_response_fini(&j->res);
+	api_form_free(&j->form);
+	buf_fini(&j->block);
+	j->magic = 0;
 	free(j);
+}
+
+static void work_free(struct pool_job *p)
+{
+	job_free(container_of(p, struct job, pool));
+}
+
+/* Forgetting a file of gigabytes takes the kernel a while, which is no loop's to wait for, if the pool has room for it. */
+static void job_end(struct job *j)
+{
+	if (j->form != NULL) {
+		j->pool.fn = work_free;
+		j->pool.loop = NULL;
+		if (pool_submit(j->api->pool, &j->pool) == 0)
+			return;
+	}
+	job_free(j);
 }
 
 static void on_abort(void *arg)
@@ -35,6 +65,8 @@ static void on_abort(void *arg)
 
 	MAGIC_CHECK(j, JOB_MAGIC);
 	j->x = NULL;
+	if (!j->busy)
+		job_end(j);
 }
 
 static void work(struct pool_job *p)
@@ -86,18 +118,24 @@ nomem:
 	http_reply_text(x, 503, NULL, NULL, RETRY_AFTER_S);
 }
 
-static void done(struct pool_job *p)
+static void job_answer(struct job *j)
 {
-	struct job *j = container_of(p, struct job, pool);
-
-	MAGIC_CHECK(j, JOB_MAGIC);
 	if (j->x != NULL) {
 		struct http_x *x = TAKE(j->x);
 
 		http_on_abort(x, NULL, NULL);
 		send_answer(x, &j->res);
 	}
-	job_free(j);
+	job_end(j);
+}
+
+static void done(struct pool_job *p)
+{
+	struct job *j = container_of(p, struct job, pool);
+
+	MAGIC_CHECK(j, JOB_MAGIC);
+	j->busy = false;
+	job_answer(j);
 }
 
 static struct slice keep(struct job *j, struct slice s)
@@ -125,6 +163,7 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 		r->host,
 		http_header_get(r, SLICE("X-Forwarded-Proto")),
 		http_header_get(r, SLICE("X-Requested-With")),
+		http_header_get(r, SLICE("Content-Range")),
 		body,
 	};
 	size_t cap = 0;
@@ -135,11 +174,10 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 	if ((j = calloc(1, sizeof(*j) + cap)) == NULL)
 		return NULL;
 	j->magic = JOB_MAGIC;
+	j->block = BUF_INIT(0);
 	j->cap = cap;
 	j->x = x;
 	j->api = api;
-	j->pool.fn = work;
-	j->pool.done = done;
 	j->pool.loop = http_loop(x);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		parts[i] = keep(j, parts[i]);
@@ -155,11 +193,30 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 		.host = parts[6],
 		.forwarded_proto = parts[7],
 		.requested_with = parts[8],
-		.body = parts[9],
+		.content_range = parts[9],
+		.body = parts[10],
 		.peer = j->peer,
 		.id = r->id,
 	};
 	return j;
+}
+
+/* False: refused and answered; the job is gone. */
+static bool job_submit(struct job *j, void (*fn)(struct pool_job *p), void (*then)(struct pool_job *p))
+{
+	struct http_x *x = j->x;
+
+	j->pool.fn = fn;
+	j->pool.done = then;
+	if (pool_submit(j->api->pool, &j->pool) == 0) {
+		j->busy = true;
+		return true;
+	}
+	log_warn("api", "request=%llu refused: the queue of API requests is full", (unsigned long long)j->req.id);
+	http_on_abort(x, NULL, NULL);
+	job_free(j);
+	http_reply_text(x, 503, NULL, NULL, RETRY_AFTER_S);
+	return false;
 }
 
 static void on_body(struct http_x *x, struct slice body, void *arg)
@@ -167,23 +224,119 @@ static void on_body(struct http_x *x, struct slice body, void *arg)
 	struct api *api = arg;
 	struct job *j = job_new(api, x, http_request_of(x), body);
 
-	if (j == NULL) {
+	if (j == NULL)
 		http_reply_text(x, 503, NULL, NULL, RETRY_AFTER_S);
+	else if (job_submit(j, work, done))
+		http_on_abort(x, on_abort, j);
+}
+
+/* ---- a body that may hold files ---- */
+
+/* On a pool thread. The answer says what was wrong with the form. */
+static void feed(struct job *j, bool last)
+{
+	struct err err = ERR_INIT;
+	int rc = api_form_feed(j->form, j->block.p, j->block.n, &err);
+
+	buf_reset(&j->block);
+	if (rc == 0 && last)
+		rc = api_form_end(j->form, &err);
+	if (rc == 0)
 		return;
-	}
-	if (pool_submit(api->pool, &j->pool) < 0) {
-		log_warn("api", "request=%llu refused: the queue of API requests is full",
-			(unsigned long long)j->req.id);
-		job_free(j);
-		http_reply_text(x, 503, NULL, NULL, RETRY_AFTER_S);
+	j->answered = true;
+	api_refuse_form(j->api, &j->req, rc, &err, &j->res);
+}
+
+static void work_feed(struct pool_job *p)
+{
+	feed(container_of(p, struct job, pool), false);
+}
+
+static void done_feed(struct pool_job *p)
+{
+	struct job *j = container_of(p, struct job, pool);
+
+	MAGIC_CHECK(j, JOB_MAGIC);
+	j->busy = false;
+	if (j->x == NULL || j->answered)
+		job_answer(j);
+	else
+		http_body_resume(j->x);
+}
+
+static void work_last(struct pool_job *p)
+{
+	struct job *j = container_of(p, struct job, pool);
+
+	feed(j, true);
+	if (j->answered)
 		return;
-	}
-	http_on_abort(x, on_abort, j);
+	j->req.form = j->form;
+	api_handle(j->api, &j->req, &j->res);
+}
+
+static int on_data(struct http_x *x, const char *p, size_t n, void *arg)
+{
+	struct job *j = arg;
+
+	MAGIC_CHECK(j, JOB_MAGIC);
+	/* a piece that is larger than a block comes alone */
+	if (j->block.n > 0 && j->block.n + n > BLOCK_SIZE)
+		return job_submit(j, work_feed, done_feed) ? HTTP_PAUSE : -ERR_LIMIT;
+	if (buf_add(&j->block, p, n) == 0)
+		return 0;
+	http_on_abort(x, NULL, NULL);
+	job_end(j);
+	http_reply_text(x, 503, NULL, NULL, RETRY_AFTER_S);
+	return -ERR_NOMEM;
+}
+
+static void on_end(struct http_x *x, void *arg)
+{
+	(void)job_submit(arg, work_last, done);
+}
+
+static void work_admit(struct pool_job *p)
+{
+	struct job *j = container_of(p, struct job, pool);
+	struct err err = ERR_INIT;
+	int rc;
+
+	j->answered = !api_admit(j->api, &j->req, &j->res);
+	if (j->answered)
+		return;
+	rc = api_form_new(
+		j->api->store, j->req.content_type, (size_t)j->api->settings->server_max_body, &j->form, &err);
+	if (rc == 0)
+		return;
+	j->answered = true;
+	api_refuse_form(j->api, &j->req, rc, &err, &j->res);
+}
+
+static void done_admit(struct pool_job *p)
+{
+	struct job *j = container_of(p, struct job, pool);
+	const struct http_sink sink = {.on_data = on_data, .on_end = on_end, .arg = j};
+
+	MAGIC_CHECK(j, JOB_MAGIC);
+	j->busy = false;
+	if (j->x == NULL || j->answered)
+		job_answer(j);
+	else
+		http_stream_body(j->x, &sink);
 }
 
 void api_http_handler(struct http_x *x, const struct http_request *r, void *arg)
 {
 	struct api *api = arg;
+	struct job *j;
 
-	http_read_body(x, (size_t)api->settings->server_max_body, on_body, api);
+	if (!api_is_multipart(http_header_get(r, SLICE("Content-Type")))) {
+		http_read_body(x, (size_t)api->settings->server_max_body, on_body, api);
+		return;
+	}
+	if ((j = job_new(api, x, r, SLICE_NULL)) == NULL)
+		http_reply_text(x, 503, NULL, NULL, RETRY_AFTER_S);
+	else if (job_submit(j, work_admit, done_admit))
+		http_on_abort(x, on_abort, j);
 }

@@ -20,6 +20,33 @@
 		.help = "when a client was given the saved file last, or when it was saved" \
 	}
 
+/* {relative_path: href of the saved file, or null} */
+static json_t *show_artifacts(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	json_t *all = json_object(), *rows = NULL, *one;
+	struct err err = ERR_INIT;
+	struct query *q = NULL;
+	struct txn *t;
+	size_t i;
+
+	if (api_txn(x, &t, &err) < 0 || query_new(view_find("content_artifact"), &q) < 0)
+		return all;
+	if (query_where(q, "content", QUERY_EQ, slice_str(api_text(x, "%lld", (long long)api_row_int(row, "_id"))),
+		    &err) == 0 &&
+		query_rows(t, q, &rows, &err) == 0)
+		json_array_foreach(rows, i, one)
+		{
+			const char *artifact = api_row_str(one, "artifact");
+
+			json_object_set_new(all, api_row_str(one, "relative_path"),
+				artifact != NULL ? json_string(api_href_by(x, "artifacts", NULL, artifact))
+						 : json_null());
+		}
+	query_free(&q);
+	json_decref(rows);
+	return all;
+}
+
 static const struct api_field content_fields[] = {
 	API_COMMON_FIELDS,
 	{.name = "pulp_labels",
@@ -32,6 +59,12 @@ static const struct api_field content_fields[] = {
 		.flags = F_READ_ONLY | F_NULLABLE | F_COMMON,
 		.show = api_show_null,
 		.help = "vulnerability report"},
+	{.name = "artifacts",
+		.type = T_JSON,
+		.flags = F_READ_ONLY | F_GENERIC,
+		.show = show_artifacts,
+		.help = "its files by path; null while one is not saved",
+		.schema = "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"nullable\":true}}"},
 	{.name = "artifact",
 		.type = T_REF,
 		.flags = F_READ_ONLY | F_NULLABLE,
@@ -106,7 +139,17 @@ static const struct api_filter content_filters[] = {
 	{.name = NULL},
 };
 
-static const struct api_action content_actions[] = {API_LABEL_ACTIONS, {.name = NULL}};
+static const struct api_action content_actions[] = {
+	{.name = "upload",
+		.method = HTTP_POST,
+		.uploads = true,
+		.run = api_action_upload,
+		.fields = api_unit_upload_fields,
+		.help = "makes a unit of a file at once",
+		.doc = {.body = "*Upload", .answer = ANSWER_NEW}},
+	API_LABEL_ACTIONS,
+	{.name = NULL},
+};
 
 const struct api_kind api_kinds_content = {
 	.name = "content",
@@ -114,8 +157,12 @@ const struct api_kind api_kinds_content = {
 	.view = "content",
 	.per_format = true,
 	.generic = true,
-	.ops = API_LIST | API_READ,
+	.ops = API_LIST | API_READ | API_CREATE,
+	.create = API_TASK,
 	.fields = content_fields,
+	.create_fields = api_unit_fields,
+	.create_by = api_unit_create_by,
+	.make = api_unit_make,
 	.filters = content_filters,
 	.actions = content_actions,
 };
@@ -157,6 +204,78 @@ static const struct api_filter artifact_filters[] = {
 	{.name = NULL},
 };
 
+#define DIGEST_TO_CHECK(alg)                                                                                       \
+	{                                                                                                          \
+		.name = alg, .type = T_STRING, .flags = F_OPTION | F_NULLABLE, .help = "what the file's has to be" \
+	}
+
+static const struct api_field artifact_create_fields[] = {
+	{.name = "file", .type = T_FILE, .flags = F_OPTION | F_REQUIRED, .help = "the file"},
+	{.name = "size",
+		.type = T_INTEGER,
+		.flags = F_OPTION | F_NULLABLE | F_BIG,
+		.bounded = true,
+		.help = "what the file's has to be, in bytes"},
+	DIGEST_TO_CHECK("md5"),
+	DIGEST_TO_CHECK("sha1"),
+	DIGEST_TO_CHECK("sha224"),
+	DIGEST_TO_CHECK("sha256"),
+	DIGEST_TO_CHECK("sha384"),
+	DIGEST_TO_CHECK("sha512"),
+	{.name = NULL},
+};
+
+/* What the client says of its file. NULL, or what is wrong. */
+static const char *wrong_with(struct api_ctx *x, const struct api_file *file, const json_t *options)
+{
+	const json_t *size = json_object_get(options, "size");
+	char hex[DIGEST_HEX_MAX];
+
+	if (json_is_integer(size) && json_integer_value(size) != file->size)
+		return "The size did not match actual size of file.";
+	for (int alg = 0; alg < DIGEST_COUNT; alg++) {
+		const char *name = digest_name((enum digest_alg)alg), *want = api_row_str(options, name);
+
+		if (want == NULL)
+			continue;
+		if (!(file->digests.have & 1u << alg))
+			return api_text(x, "Checksum algorithms ['%s'] forbidden for this Pulp instance.", name);
+		(void)digest_hex((enum digest_alg)alg, file->digests.d[alg], hex);
+		if (!slice_eq_nocase(slice_str(want), slice_str(hex)))
+			return api_text(x, "The %s checksum did not match.", name);
+	}
+	return NULL;
+}
+
+static void artifact_create_by(struct api_ctx *x, const struct api_resource *r, json_t *values, json_t *options)
+{
+	struct api_file *file = api_form_file(x->files, json_object_get(options, "file"));
+	char hex[DIGEST_HEX_MAX];
+	struct err err = ERR_INIT;
+	const char *wrong;
+	json_t *row = NULL;
+	bool existed;
+	int64_t id;
+	int rc;
+
+	if ((wrong = wrong_with(x, file, options)) != NULL) {
+		api_reply_field(x, "non_field_errors", "%s", wrong);
+		return;
+	}
+	(void)digest_hex(DIGEST_SHA256, file->digests.d[DIGEST_SHA256], hex);
+	if ((rc = api_save(x, file, &id, &existed, &err)) == 0 && !existed)
+		rc = api_row_by(x, r, "sha256", hex, &row, &err);
+	if (rc < 0) {
+		api_reply_err(x, rc, &err);
+	} else if (existed) {
+		api_reply_field(x, "non_field_errors", "Artifact with sha256 checksum of '%s' already exists.", hex);
+	} else {
+		api_reply_location(x, api_href(x, r, row));
+		api_reply(x, 201, api_show_row(x, r, row, NULL));
+	}
+	json_decref(row);
+}
+
 /* Artifacts go when no content needs them (orphans/cleanup/), not before. */
 static void artifact_destroy_by(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
@@ -167,8 +286,12 @@ const struct api_kind api_kinds_artifact = {
 	.name = "artifacts",
 	.model = "Artifact",
 	.view = "artifact",
-	.ops = API_LIST | API_READ | API_DELETE,
+	.ops = API_LIST | API_READ | API_CREATE | API_DELETE,
+	.create = API_NOW,
 	.fields = artifact_fields,
+	.create_fields = artifact_create_fields,
+	.create_by = artifact_create_by,
 	.filters = artifact_filters,
 	.destroy_by = artifact_destroy_by,
+	.refused = 403,
 };

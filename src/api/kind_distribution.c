@@ -23,6 +23,15 @@ static json_t *show_no_change(struct api_ctx *x, const struct api_resource *r, c
 	return fixed ? json_incref(json_object_get(row, "updated")) : json_null();
 }
 
+static json_t *show_guard_prn(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	const struct api_resource *guard =
+		api_resource_of(x->api, "contentguards", api_row_str(row, "content_guard_type"));
+	const char *uuid = api_row_str(row, "content_guard");
+
+	return guard != NULL && uuid != NULL ? json_string(api_prn(x, guard, uuid)) : json_null();
+}
+
 static const struct api_field fields[] = {
 	API_COMMON_FIELDS,
 	{.name = "base_path",
@@ -38,14 +47,13 @@ static const struct api_field fields[] = {
 		.help = "where clients find it"},
 	{.name = "content_guard",
 		.type = T_REF,
-		.flags = F_NULLABLE | F_OPTION | F_SHOWN | F_COMMON,
-		.kind = NULL,
-		.show = api_show_null,
+		.flags = F_NULLABLE | F_COMMON,
+		.kind = "contentguards",
 		.help = "who may read it"},
 	{.name = "content_guard_prn",
 		.type = T_STRING,
 		.flags = F_READ_ONLY | F_NULLABLE | F_COMMON,
-		.show = api_show_null,
+		.show = show_guard_prn,
 		.help = "who may read it, by PRN"},
 	{.name = "no_content_change_since",
 		.type = T_STRING,
@@ -176,14 +184,19 @@ static int check_types(
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(fields_and_lists); i++) {
-		const char *uuid = api_row_str(values, fields_and_lists[i][0]);
+		const char *uuid = api_row_str(values, fields_and_lists[i][0]), *type;
 		json_t *row = NULL;
 
 		if (uuid == NULL)
 			continue;
 		rc = api_row_find(x, api_resource_by_path(x->api, fields_and_lists[i][1]), SLICE_NULL, slice_str(uuid),
 			&row, err);
-		if (rc == -ERR_NOTFOUND || (rc == 0 && strcmp(api_row_str(row, "type"), r->type) != 0)) {
+		/* A format may have several kinds of publications: what counts is of which type of repository. */
+		type = row != NULL
+			       ? api_row_str(row, strcmp(fields_and_lists[i][0], "publication") == 0 ? "repository_type"
+												     : "type")
+			       : "";
+		if (rc == -ERR_NOTFOUND || (rc == 0 && strcmp(type, r->type) != 0)) {
 			api_problem(problems, fields_and_lists[i][0], "Object does not exist.");
 			rc = 0;
 		}

@@ -99,6 +99,7 @@ static bool version_of(
 {
 	const char *version = api_row_str(options, "repository_version"),
 		   *repository = api_row_str(options, "repository");
+	const char *type = api_text(x, "%s.%s", r->format->name, r->format->kind); /* of its repositories */
 	bool direct = version != NULL;
 	struct err err = ERR_INIT;
 	json_t *row = NULL;
@@ -110,7 +111,7 @@ static bool version_of(
 		api_reply_err(x, rc, &err);
 		return false;
 	}
-	if (strcmp(api_row_str(row, "type"), r->type) != 0) {
+	if (strcmp(api_row_str(row, "type"), type) != 0) {
 		api_reply_field(x, direct ? "repository_version" : "repository", "Object does not exist.");
 		json_decref(row);
 		return false;
@@ -119,7 +120,7 @@ static bool version_of(
 		json_pack("[O, O]", json_object_get(row, direct ? "repository" : "uuid"),
 			json_object_get(row, direct ? "number" : "latest_version")));
 	*prn = api_prn(
-		x, api_resource_of(x->api, "repositories", r->type), api_row_str(row, direct ? "repository" : "uuid"));
+		x, api_resource_of(x->api, "repositories", type), api_row_str(row, direct ? "repository" : "uuid"));
 	json_decref(row);
 	return true;
 }
@@ -136,8 +137,10 @@ static void create_by(struct api_ctx *x, const struct api_resource *r, json_t *v
 	}
 	json_object_foreach(extra, key, v) json_object_set(args, key, v);
 	json_object_set(args, "checkpoint", json_object_get(values, "checkpoint"));
+	if (r->publication != NULL)
+		json_object_set_new(args, "publication_kind", json_string(r->publication->kind));
 	api_lock(x, &locks, false, prn);
-	api_dispatch(x, r->format->task_publish, args, &locks);
+	api_dispatch(x, r->publication != NULL ? r->publication->task_publish : r->format->task_publish, args, &locks);
 }
 
 const struct api_kind api_kinds_publication = {

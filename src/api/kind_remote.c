@@ -130,12 +130,6 @@ static int check(struct api_ctx *x, const struct api_resource *r, const json_t *
 	return 0;
 }
 
-static void reserve(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
-	const json_t *values, struct api_locks *l)
-{
-	api_lock(x, l, true, api_prn(x, r, api_row_str(row, "uuid")));
-}
-
 const struct api_kind api_kinds_remote = {
 	.name = "remotes",
 	.model = "Remote",
@@ -149,5 +143,5 @@ const struct api_kind api_kinds_remote = {
 	.filters = filters,
 	.actions = actions,
 	.check = check,
-	.reserve = reserve,
+	.reserve = api_reserve_itself,
 };

@@ -85,7 +85,7 @@ static const struct api_filter filters[] = {
 
 static const char *const on_missing[] = {"keep", "fail", NULL};
 
-static const struct api_field sync_fields[] = {
+const struct api_field api_sync_fields[] = {
 	{.name = "remote",
 		.type = T_REF,
 		.flags = F_OPTION | F_NULLABLE,
@@ -142,6 +142,30 @@ static bool remote_of(
 	return true;
 }
 
+/* sync_policy and mirror say the same in two words: what the task gets is whether the content is mirrored, and whether upstream's metadata is published as
+ * it is. False: answered. */
+static bool decide_mirror(struct api_ctx *x, const json_t *row, json_t *options)
+{
+	const char *policy = api_row_str(options, "sync_policy");
+	const json_t *asked = json_object_get(options, "mirror");
+	bool verbatim = json_is_true(asked);
+
+	if (policy != NULL && asked != NULL) {
+		api_reply_bare(x, "Cannot use 'mirror' and 'sync_policy' options simultaneously.");
+		return false;
+	}
+	if (policy != NULL)
+		verbatim = strcmp(policy, "mirror_complete") == 0;
+	if (verbatim && json_is_true(json_object_get(row, "autopublish"))) {
+		api_reply_bare(x, "Cannot use mirror mode with autopublished repository.");
+		return false;
+	}
+	json_object_set_new(
+		options, "mirror", json_boolean(verbatim || (policy != NULL && strcmp(policy, "additive") != 0)));
+	json_object_set_new(options, "verbatim", json_boolean(verbatim));
+	return true;
+}
+
 static void action_sync(struct api_ctx *x, const struct api_route *rt)
 {
 	json_t *row = NULL, *options = NULL, *remote = NULL;
@@ -150,12 +174,9 @@ static void action_sync(struct api_ctx *x, const struct api_route *rt)
 
 	if (!api_row_of_route(x, rt, &row))
 		return;
-	if (!api_options_read(x, sync_fields, &options) || !remote_of(x, rt, row, options, &remote))
+	if (!api_options_read(x, rt->resource->sync_fields, &options) || !remote_of(x, rt, row, options, &remote) ||
+		!decide_mirror(x, row, options))
 		goto out;
-	if (json_is_true(json_object_get(options, "mirror")) && json_is_true(json_object_get(row, "autopublish"))) {
-		api_reply_bare(x, "Cannot use mirror mode with autopublished repository.");
-		goto out;
-	}
 	remotes = api_resource_of(x->api, "remotes", api_row_str(remote, "type"));
 	api_lock(x, &locks, true, api_prn(x, rt->resource, api_row_str(row, "uuid")));
 	if (remotes != NULL)
@@ -280,7 +301,7 @@ out:
 }
 
 static const struct api_action actions[] = {
-	{"sync", HTTP_POST, true, action_sync, sync_fields, "brings the repository to what its remote has",
+	{"sync", HTTP_POST, true, action_sync, api_sync_fields, "brings the repository to what its remote has",
 		{.body = "*SyncURL"}},
 	{"modify", HTTP_POST, true, action_modify, modify_fields, "adds and removes units",
 		{.body = "RepositoryAddRemoveContent"}},
@@ -320,12 +341,6 @@ static int insert(
 	return rc < 0 ? rc : row_update(t, r->view, *id, values, err);
 }
 
-static void reserve(struct api_ctx *x, const struct api_resource *r, enum api_op op, const json_t *row,
-	const json_t *values, struct api_locks *l)
-{
-	api_lock(x, l, true, api_prn(x, r, api_row_str(row, "uuid")));
-}
-
 const struct api_kind api_kinds_repository = {
 	.name = "repositories",
 	.model = "Repository",
@@ -340,5 +355,5 @@ const struct api_kind api_kinds_repository = {
 	.actions = actions,
 	.check = check,
 	.insert = insert,
-	.reserve = reserve,
+	.reserve = api_reserve_itself,
 };

@@ -2,6 +2,7 @@
 #include "api/api_priv.h"
 
 #include "base/check.h"
+#include "catalog/repository.h"
 
 static json_t *show_repository(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
@@ -18,25 +19,47 @@ static json_t *show_base(struct api_ctx *x, const struct api_resource *r, const 
 		api_version_href(x, api_row_str(row, "base_type"), repository, api_row_int(row, "base_number")));
 }
 
-/* {"file.file": {"count": n, "href": …}}, or {} for none. A format has one type of units. */
-static json_t *count_of(struct api_ctx *x, const json_t *row, const char *column, const char *filter)
+/* {"file.file": {"count": n, "href": …}, …}, or {} for none. `counts` (by type) of what has more types than one. */
+static json_t *counts_of(
+	struct api_ctx *x, const json_t *row, const json_t *counts, const char *column, const char *filter)
 {
-	const struct api_resource *content = api_resource_of(x->api, "content", api_row_str(row, "type"));
-	int64_t n = api_row_int(row, column);
+	const char *type = api_row_str(row, "type"),
+		   *href = api_version_href(x, type, api_row_str(row, "repository"), api_row_int(row, "number"));
+	const struct api_resource *repositories = api_resource_of(x->api, "repositories", type);
+	json_t *out = json_object();
 
-	if (n == 0 || content == NULL)
-		return json_object();
-	return json_pack("{s:{s:I, s:s}}", content->format->content_type, "count", (json_int_t)n, "href",
-		api_text(x, API_ROOT "%s/?%s=%s", content->path, filter,
-			api_version_href(x, api_row_str(row, "type"), api_row_str(row, "repository"),
-				api_row_int(row, "number"))));
+	for (size_t i = 0; i < x->api->resource_count && repositories != NULL; i++) {
+		const struct api_resource *r = &x->api->resources[i];
+		int64_t n;
+
+		if (r->kind != &api_kinds_content || r->format != repositories->format)
+			continue;
+		n = counts != NULL ? json_integer_value(json_object_get(json_object_get(counts, column), r->type))
+				   : api_row_int(row, column);
+		if (n > 0)
+			json_object_set_new(out, r->type,
+				json_pack("{s:I, s:s}", "count", (json_int_t)n, "href",
+					api_text(x, API_ROOT "%s/?%s=%s", r->path, filter, href)));
+	}
+	return out;
 }
 
 static json_t *show_summary(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
-	return json_pack("{s:o, s:o, s:o}", "added", count_of(x, row, "added", "repository_version_added"), "removed",
-		count_of(x, row, "removed", "repository_version_removed"), "present",
-		count_of(x, row, "present", "repository_version"));
+	const struct api_resource *repositories = api_resource_of(x->api, "repositories", api_row_str(row, "type"));
+	struct err err = ERR_INIT;
+	json_t *counts = NULL, *out;
+	struct txn *t;
+
+	/* The row counts all units together. */
+	if (repositories != NULL && api_content_types(repositories->format) > 1 &&
+		(api_txn(x, &t, &err) < 0 || catalog_version_counts(t, api_row_int(row, "_id"), &counts, &err) < 0))
+		return NULL;
+	out = json_pack("{s:o, s:o, s:o}", "added", counts_of(x, row, counts, "added", "repository_version_added"),
+		"removed", counts_of(x, row, counts, "removed", "repository_version_removed"), "present",
+		counts_of(x, row, counts, "present", "repository_version"));
+	json_decref(counts);
+	return out;
 }
 
 #define COUNTS_SCHEMA                                                                                             \

@@ -66,11 +66,15 @@ static const struct api_filter type_filter = {"pulp_type", OP(EQ) | OP(IN), "typ
 
 const struct api_filter *api_filter_at(const struct api_resource *r, size_t i)
 {
-	size_t own = 0, common = ARRAY_LEN(common_filters) - 1;
+	size_t own = 0, common = ARRAY_LEN(common_filters) - 1, kind;
 
 	while (r->kind->filters != NULL && r->kind->filters[own].name != NULL)
 		if (own++ == i)
 			return &r->kind->filters[i];
+	kind = own;
+	while (r->own_filters != NULL && r->own_filters[own - kind].name != NULL)
+		if (own++ == i)
+			return &r->own_filters[i - kind];
 	if (i - own < common)
 		return &common_filters[i - own];
 	if (i - own == common && r->all_types && view_column_find(r->view, "type") != NULL)

@@ -68,10 +68,15 @@ static const char *operation_prefix(struct doc *d, const char *path)
 	return out;
 }
 
+static bool is_core(const struct api_resource *r)
+{
+	return strcmp(api_plugin_of(r), "core") == 0;
+}
+
 /* "FileRemote" of the format file → "file_file_remote". Each capital begins a word, in abbreviations too. */
 static const char *snake_name(struct doc *d, const struct api_resource *r)
 {
-	const char *out = r->format != NULL ? api_text(d->x, "%s_", r->format->name) : "";
+	const char *plugin = api_plugin_of(r), *out = is_core(r) ? "" : api_text(d->x, "%s_", plugin);
 
 	for (const char *p = r->model; *p != '\0'; p++) {
 		bool capital = *p >= 'A' && *p <= 'Z';
@@ -102,7 +107,7 @@ static const char *href_name(struct doc *d, const struct api_resource *r)
 
 static const char *schema_name(struct doc *d, const struct api_resource *r)
 {
-	return r->format != NULL && !is_nested(r) ? api_text(d->x, "%s.%s", r->format->name, r->model) : r->model;
+	return is_core(r) || is_nested(r) ? r->model : api_text(d->x, "%s.%s", api_plugin_of(r), r->model);
 }
 
 static const char *title(struct doc *d, struct slice part)
@@ -285,6 +290,14 @@ static json_t *task_schema(struct doc *d)
 			0, NULL));
 }
 
+static json_t *group_schema(struct doc *d)
+{
+	return component(d, "TaskGroupOperationResponse",
+		json_loads("{\"type\":\"object\",\"properties\":{\"task_group\":{\"type\":\"string\",\"format\":"
+			   "\"uri\"}},\"required\":[\"task_group\"]}",
+			0, NULL));
+}
+
 /* The bodies' media types, in the order in which clients choose. */
 static json_t *request_body(struct doc *d, json_t *schema, bool has_file, bool required)
 {
@@ -382,13 +395,16 @@ static json_t *page_of(struct doc *d, const struct api_resource *r)
 
 static bool takes_file(const struct api_field *const *fields)
 {
-	(void)fields; /* no field takes files yet */
+	for (; *fields != NULL; fields++)
+		if ((*fields)->type == T_FILE)
+			return true;
 	return false;
 }
 
-static void write_body(struct doc *d, json_t *op, const struct api_resource *r, bool partial)
+static void write_body(struct doc *d, json_t *op, const struct api_resource *r, bool create, bool partial)
 {
-	const struct api_field *const *fields = (const struct api_field *const *)r->fields;
+	const struct api_field *const *fields =
+		(const struct api_field *const *)(create ? r->create_fields : r->fields);
 	const char *name = api_text(d->x, "%s%s", partial ? "Patched" : "", schema_name(d, r));
 
 	put(d, op, "requestBody",
@@ -414,7 +430,8 @@ static void write_operations(struct doc *d, const struct api_resource *r, const 
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		bool create = all[i].op == API_CREATE,
-		     task = (create ? r->kind->create : r->kind->destroy) == API_TASK || all[i].op == API_UPDATE;
+		     task = all[i].op == API_UPDATE ? !r->kind->update_now
+						    : (create ? r->kind->create : r->kind->destroy) == API_TASK;
 
 		if (!(r->ops & all[i].op))
 			continue;
@@ -424,12 +441,14 @@ static void write_operations(struct doc *d, const struct api_resource *r, const 
 			&parameters, &responses);
 		path_parameters(d, path, parameters);
 		if (all[i].op != API_DELETE)
-			write_body(d, op, r, all[i].partial);
+			write_body(d, op, r, create, all[i].partial);
 		if (all[i].op == API_UPDATE)
 			put(d, responses, "200", answer(d, shown(d, r)));
-		if (task)
+		if (all[i].op == API_DELETE && r->kind->refused != 0)
+			put(d, responses, api_text(d->x, "%d", r->kind->refused), answer(d, NULL));
+		else if (task)
 			put(d, responses, "202", answer(d, task_schema(d)));
-		else
+		else if (all[i].op != API_UPDATE)
 			put(d, responses, create ? "201" : "204", answer(d, create ? shown(d, r) : NULL));
 	}
 }
@@ -507,8 +526,14 @@ static void describe(struct doc *d, json_t *op, json_t *responses, const struct 
 	case ANSWER_TASK:
 		put(d, responses, "202", answer(d, task_schema(d)));
 		break;
+	case ANSWER_GROUP:
+		put(d, responses, "202", answer(d, group_schema(d)));
+		break;
 	case ANSWER_OBJECT:
 		put(d, responses, "200", answer(d, shown(d, r)));
+		break;
+	case ANSWER_NEW:
+		put(d, responses, "201", answer(d, shown(d, r)));
 		break;
 	case ANSWER_MADE:
 		name = api_text(d->x, "%sResponse", doc->body);
@@ -526,25 +551,32 @@ static void describe(struct doc *d, json_t *op, json_t *responses, const struct 
 static void action_operations(struct doc *d, const struct api_resource *r, const char *prefix)
 {
 	for (const struct api_action *a = r->kind->actions; a != NULL && a->name != NULL; a++) {
-		const char *id = a->doc.id != NULL ? a->doc.id : a->name;
+		const char *id = a->doc.id != NULL ? a->doc.id : a->doc.verb != NULL ? a->doc.verb : a->name;
 		json_t *op, *parameters, *responses;
 		const char *path = a->on_object ? object_path(d, r, a->name)
 						: api_text(d->x, "%s%s/", collection_path(d, r), a->name),
 			   *whole = api_text(d->x, "%s_%s", prefix, id);
 
+		if (!api_action_there(r, a))
+			continue;
 		/* what an action calls otherwise than its path is whole in every variant of the document */
 		op = operation(d,
 			&(struct operation){path, r->path, a->doc.id != NULL ? NULL : prefix,
 				a->doc.id != NULL ? whole : id, method_name(a->method), a->help, false},
 			&parameters, &responses);
 		path_parameters(d, path, parameters);
-		describe(d, op, responses, &a->doc, a->fields, r);
+		if (a->doc.header != NULL) {
+			parameter(d, parameters, "header", a->doc.header, api_schema_type(T_STRING), NULL, false);
+			put(d, json_array_get(parameters, json_array_size(parameters) - 1), "required", json_true());
+		}
+		describe(d, op, responses, &a->doc,
+			a->fields == api_sync_fields && r->sync_fields != NULL ? r->sync_fields : a->fields, r);
 	}
 }
 
-static bool wanted(const struct doc *d, const struct sluice_format *f)
+static bool wanted(const struct doc *d, const char *component)
 {
-	return d->opts->component.n == 0 || slice_eq(d->opts->component, slice_str(f != NULL ? f->name : "core"));
+	return d->opts->component.n == 0 || slice_eq(d->opts->component, slice_str(component));
 }
 
 static void add_resources(struct doc *d)
@@ -553,7 +585,7 @@ static void add_resources(struct doc *d)
 		const struct api_resource *r = &d->api->resources[i];
 		const char *prefix;
 
-		if (!wanted(d, r->format))
+		if (!wanted(d, api_plugin_of(r)))
 			continue;
 		prefix = operation_prefix(d, r->path);
 		read_operations(d, r, prefix);
@@ -565,12 +597,14 @@ static void add_resources(struct doc *d)
 
 static void add_pages(struct doc *d)
 {
-	for (size_t i = 0; i < api_page_count && wanted(d, NULL); i++) {
+	for (size_t i = 0; i < api_page_count; i++) {
 		const struct api_page *p = &api_pages[i];
+		const struct sluice_format *format = p->format != NULL ? api_format_named(d->api, p->format) : NULL;
 		json_t *op, *parameters, *responses;
 		const char *path;
 
-		if (p->doc.id == NULL)
+		if (p->doc.id == NULL || (p->format != NULL && format == NULL) ||
+			!wanted(d, format != NULL ? format->name : "core"))
 			continue;
 		path = api_text(d->x, API_ROOT "%s/", p->path);
 		op = operation(d,
@@ -589,10 +623,12 @@ static json_t *app_versions(struct doc *d)
 {
 	json_t *versions = json_object();
 
-	if (wanted(d, NULL))
+	if (wanted(d, "core"))
 		put_text(d, versions, "core", API_CORE_VERSION);
+	if (wanted(d, "certguard"))
+		put_text(d, versions, "certguard", API_CORE_VERSION);
 	for (const struct sluice_format *const *f = d->api->formats; *f != NULL; f++)
-		if (wanted(d, *f))
+		if (wanted(d, (*f)->name))
 			put_text(d, versions, (*f)->name, (*f)->version);
 	/* all that status/ names: clients take the document for outdated when the two differ */
 	if (d->opts->component.n == 0)

@@ -19,6 +19,7 @@ static const char *const types[] = {
 	[T_JSON] = "{}",
 	[T_STRINGS] = "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}",
 	[T_HEADERS] = headers_schema,
+	[T_FILE] = "{\"type\":\"string\",\"format\":\"binary\"}",
 	[T_REF] = "{\"type\":\"string\",\"format\":\"uri\"}",
 };
 

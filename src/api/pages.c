@@ -1,8 +1,9 @@
 /* What is no resource: the root, status, the sign of life, and maintenance. */
-#include "api/api_priv.h"
+#include "api/activity.h"
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "catalog/usage.h"
 
 #define ORPHAN_PROTECTION_MIN 1440 /* Pulp's default of ORPHAN_PROTECTION_TIME */
 
@@ -23,7 +24,7 @@ static void page_root(struct api_ctx *x, const struct api_route *rt)
 	for (size_t i = 0; i < api_page_count; i++) {
 		const struct api_page *p = &api_pages[i];
 
-		if (p->path[0] != '\0')
+		if (p->path[0] != '\0' && (p->format == NULL || api_format_named(x->api, p->format) != NULL))
 			json_object_set_new(all, p->path,
 				json_string(api_text(x, "%s" API_ROOT "%s%s", base, p->path, p->no_slash ? "" : "/")));
 	}
@@ -43,6 +44,7 @@ static json_t *versions(struct api_ctx *x)
 	json_t *list = json_array();
 
 	json_array_append_new(list, component("core", API_CORE_VERSION, "pulpcore", "pulpcore.app"));
+	json_array_append_new(list, component("certguard", API_CORE_VERSION, "pulp-certguard", "pulp_certguard.app"));
 	for (const struct sluice_format *const *f = x->api->formats; *f != NULL; f++)
 		json_array_append_new(list, component((*f)->name, (*f)->version, api_text(x, "pulp-%s", (*f)->name),
 						    api_text(x, "pulp_%s.app", (*f)->name)));
@@ -76,14 +78,26 @@ out:
 	return list;
 }
 
+static json_t *whole_or_null(bool known, int64_t v)
+{
+	return known ? json_integer((json_int_t)v) : json_null();
+}
+
+/* Of the file system, and what saved artifacts take of it. */
 static json_t *storage(struct api_ctx *x)
 {
-	int64_t total, used, free_bytes;
+	int64_t total = 0, used = 0, free_bytes = 0, quota;
+	struct usage saved = {0};
+	struct err err = ERR_INIT;
+	struct txn *t;
+	bool measured = x->api->usage != NULL && x->api->usage(x->api->usage_arg, &total, &used, &free_bytes) == 0;
+	bool counted = api_txn(x, &t, &err) == 0 && catalog_usage(t, &saved, &err) == 0;
 
-	if (x->api->usage == NULL || x->api->usage(x->api->usage_arg, &total, &used, &free_bytes) < 0)
-		return json_pack("{s:n, s:n, s:n}", "total", "used", "free");
-	return json_pack("{s:I, s:I, s:I}", "total", (json_int_t)total, "used", (json_int_t)used, "free",
-		(json_int_t)free_bytes);
+	quota = settings_share(x->api->settings->storage_quota, total);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "total", whole_or_null(measured, total), "used",
+		whole_or_null(measured, used), "free", whole_or_null(measured, free_bytes), "artifacts",
+		whole_or_null(counted, saved.artifacts), "artifact_bytes", whole_or_null(counted, saved.bytes), "quota",
+		whole_or_null(quota > 0, quota));
 }
 
 static void page_status(struct api_ctx *x, const struct api_route *rt)
@@ -91,14 +105,14 @@ static void page_status(struct api_ctx *x, const struct api_route *rt)
 	const struct settings *s = x->api->settings;
 	struct err err = ERR_INIT;
 	json_t *workers = online(x, "worker", &err), *apis = online(x, "api", &err),
-	       *contents = online(x, "content", &err);
+	       *contents = online(x, "content", &err), *store = storage(x);
 
 	api_txn_end(x);
 	api_reply(x, 200,
 		json_pack("{s:o, s:o, s:o, s:o, s:{s:b}, s:{s:b}, s:o, s:{s:o, s:s}, s:b}", "versions", versions(x),
 			"online_workers", workers, "online_api_apps", apis, "online_content_apps", contents,
 			"database_connection", "connected", err.code == 0, "redis_connection", "connected", 0,
-			"storage", storage(x), "content_settings", "content_origin",
+			"storage", store, "content_settings", "content_origin",
 			s->content_origin[0] != '\0' ? json_string(s->content_origin) : json_null(),
 			"content_path_prefix", s->content_path_prefix, "domain_enabled", 0));
 }
@@ -116,6 +130,7 @@ static const struct api_field reclaim_fields[] = {
 		.type = T_STRINGS,
 		.flags = F_OPTION,
 		.help = "versions whose content is spared"},
+	{.name = "dry_run", .type = T_BOOLEAN, .flags = F_OPTION, .help = "only count what would be reclaimed"},
 	{.name = NULL},
 };
 
@@ -211,7 +226,10 @@ static void page_reclaim(struct api_ctx *x, const struct api_route *rt)
 			keep, json_pack("[O, O]", json_object_get(row, "repository"), json_object_get(row, "number")));
 		json_decref(row);
 	}
-	api_dispatch(x, API_TASK_RECLAIM, json_pack("{s:O, s:O}", "repositories", uuids, "keep", keep), &locks);
+	api_dispatch(x, API_TASK_RECLAIM,
+		json_pack("{s:O, s:O, s:b}", "repositories", uuids, "keep", keep, "dry_run",
+			json_is_true(json_object_get(options, "dry_run"))),
+		&locks);
 out:
 	json_decref(options);
 	json_decref(uuids);
@@ -295,10 +313,13 @@ static void page_orphans_old(struct api_ctx *x, const struct api_route *rt)
 														      "\"storage\":" OBJECT(                                                        \
 															      "\"total\":" NUMBER_NULL                                              \
 															      ",\"used\":" NUMBER_NULL                                              \
-															      ",\"free\":" NUMBER_NULL) ","                                         \
-																			"\"content_settings\":" OBJECT(             \
-																				"\"content_origin\":" TEXT_NULL     \
-																				",\"content_path_prefix\":" TEXT) ",\"domain_enabled\":" FLAG)
+															      ",\"free\":" NUMBER_NULL                                              \
+															      ",\"artifacts\":" NUMBER_NULL                                         \
+															      ",\"artifact_bytes\":" NUMBER_NULL                                    \
+															      ",\"quota\":" NUMBER_NULL) ","                                        \
+																			 "\"content_settings\":" OBJECT(            \
+																				 "\"content_origin\":" TEXT_NULL    \
+																				 ",\"content_path_prefix\":" TEXT) ",\"domain_enabled\":" FLAG)
 
 const struct api_page api_pages[] = {
 	{"", HTTP_GET, true, page_root, NULL, "the paths of this API",
@@ -307,6 +328,12 @@ const struct api_page api_pages[] = {
 		{"status_read", NULL, ANSWER_JSON, STATUS_SCHEMA}},
 	{"livez", HTTP_GET, true, page_livez, NULL, "200 while the server answers at all",
 		{"livez_read", NULL, ANSWER_EMPTY}},
+	{"flights", HTTP_GET, false, api_page_flights, NULL,
+		"downloads in progress for clients: at most 1000, `count` says how many there are",
+		{"flights_list", NULL, ANSWER_JSON, API_FLIGHTS_SCHEMA}},
+	{"sources", HTTP_GET, false, api_page_sources, NULL,
+		"upstreams that were asked for clients lately, and how they fare",
+		{"sources_list", NULL, ANSWER_JSON, API_SOURCES_SCHEMA}},
 	{"docs/api.json", HTTP_GET, true, api_page_openapi_json, NULL, "this document", {0}, .no_slash = true},
 	{"docs/api.yaml", HTTP_GET, true, api_page_openapi_yaml, NULL, "this document as YAML", {0}, .no_slash = true},
 	{"repositories/reclaim_space", HTTP_POST, false, page_reclaim, reclaim_fields,
@@ -314,6 +341,8 @@ const struct api_page api_pages[] = {
 		{"repositories_reclaim_space_reclaim", "ReclaimSpace"}},
 	{"orphans/cleanup", HTTP_POST, false, page_orphans, orphan_fields, "deletes content that no version holds",
 		{"orphans_cleanup_cleanup", "OrphansCleanup"}},
+	{"rpm/copy", HTTP_POST, false, api_page_copy, api_copy_fields, "adds units of versions to other repositories",
+		{"copy_content", "Copy"}, .format = "rpm"},
 	{"orphans", HTTP_DELETE, false, page_orphans_old, NULL, "the same, in the old form", {"orphans_delete"}},
 };
 const size_t api_page_count = ARRAY_LEN(api_pages);

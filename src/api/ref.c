@@ -26,6 +26,13 @@ const struct api_resource *api_resource_of(const struct api *api, const char *ki
 	return NULL;
 }
 
+const char *api_plugin_of(const struct api_resource *r)
+{
+	if (r->format != NULL)
+		return r->format->name;
+	return r->kind->plugin != NULL ? r->kind->plugin : "core";
+}
+
 const struct api_resource *api_resource_by_path(const struct api *api, const char *path)
 {
 	for (size_t i = 0; i < api->resource_count; i++)

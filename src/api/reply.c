@@ -22,6 +22,7 @@ void api_ctx_fini(struct api_ctx *x)
 	txn_end(&x->txn);
 	json_decref(x->body);
 	x->body = NULL;
+	api_form_free(&x->own_files);
 	arena_fini(&x->arena);
 }
 

@@ -65,6 +65,8 @@ bool api_field_shown(const struct api_resource *r, const struct api_field *f)
 {
 	if ((f->flags & F_WRITE_ONLY) || (f->flags & (F_OPTION | F_SHOWN)) == F_OPTION)
 		return false;
+	if (f->flags & F_GENERIC)
+		return r->all_types;
 	return !r->all_types || (f->flags & F_COMMON);
 }
 

@@ -27,12 +27,14 @@
 	X(NOSOURCE, "no source offers it")                                  \
 	X(COOLDOWN, "every source is cooling down")                         \
 	X(GONE, "upstream does not have it")                                \
+	X(UNSAVED, "not saved yet")                                         \
 	X(UPSTREAM, "upstream failed")                                      \
 	X(CONNECT, "upstream cannot be reached")                            \
 	X(TRUNCATED, "upstream broke off")                                  \
 	X(DIGEST, "wrong digest")                                           \
 	X(SIZE, "wrong size")                                               \
 	X(UNSUPPORTED, "not supported")                                     \
+	X(STAGING, "no room for another download")                          \
 	X(INTERNAL, "internal error")
 /* clang-format on */
 

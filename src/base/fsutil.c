@@ -61,6 +61,11 @@ int fs_pwrite_all(int fd, const void *p, size_t n, int64_t off, struct err *err)
 	return 0;
 }
 
+void fs_write_back(int fd, int64_t off, int64_t n)
+{
+	(void)sync_file_range(fd, off, n, SYNC_FILE_RANGE_WRITE);
+}
+
 int fs_pread_all(int fd, void *p, size_t n, int64_t off, struct err *err)
 {
 	char *at = p;

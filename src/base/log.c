@@ -1,10 +1,11 @@
-/* Log lines. A line is built in a buffer on the stack and leaves in one write(2); there is no lock. Level and
- * descriptor are atomics, so that they may change while threads log. */
+/* Log lines. A line is built in a buffer on the stack and handed to the writer. Level and descriptor are atomics, so that they may change while
+ * threads log. */
 #include "base/log.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log_writer.h"
 #include "base/metrics.h"
 
 #include <errno.h>
@@ -12,8 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* PIPE_BUF of Linux: a longer write to a pipe (journald, a container's runtime) may be mixed with another's. */
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES LOG_PIECE_MAX
 #define COMPONENT_MAX 32
 
 static int min_level = LOG_INFO;
@@ -45,6 +45,13 @@ int log_level_parse(struct slice s, enum log_level *out)
 void log_set_fd(int fd)
 {
 	__atomic_store_n(&log_fd, fd, __ATOMIC_RELAXED);
+}
+
+int log_get_fd(void)
+{
+	int fd = __atomic_load_n(&log_fd, __ATOMIC_RELAXED);
+
+	return fd >= 0 ? fd : STDERR_FILENO;
 }
 
 bool log_enabled(enum log_level level)
@@ -118,22 +125,6 @@ static void put_message(struct line *l, struct slice s)
 	}
 }
 
-static void write_line(const struct line *l)
-{
-	int fd = __atomic_load_n(&log_fd, __ATOMIC_RELAXED);
-	size_t done = 0;
-
-	while (done < l->n) {
-		ssize_t n = write(fd >= 0 ? fd : STDERR_FILENO, l->p + done, l->n - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return; /* nobody is left to tell */
-		done += (size_t)n;
-	}
-}
-
 void log_line(enum log_level level, const char *component, const char *fmt, ...)
 {
 	char message[LINE_MAX_BYTES], when[CLOCK_ISO_MAX];
@@ -159,7 +150,7 @@ void log_line(enum log_level level, const char *component, const char *fmt, ...)
 	put(&l, " ", 1);
 	put_message(&l, slice_str(message));
 	l.p[l.n++] = '\n';
-	write_line(&l);
+	log_write(l.p, l.n, level >= LOG_WARN);
 	errno = saved;
 }
 

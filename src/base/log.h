@@ -1,6 +1,7 @@
 /* Log lines: "2026-01-31T12:34:56.123456Z LEVEL component message key=value …" on standard error.
  *
- * One write(2) a line of at most 4096 bytes, so that lines of several processes do not mix. Control bytes and what is
+ * Lines leave through log_writer.h, which never makes a thread wait that serves clients. At most 4096 bytes a line, so that those of several
+ * processes do not mix. Control bytes and what is
  * not UTF-8 are escaped: foreign bytes can never start a line of their own; log_value() quotes a value that could be
  * taken for more than one. Any thread. */
 #ifndef SLUICE_BASE_LOG_H
@@ -16,6 +17,7 @@ void log_set_level(enum log_level level);
 int log_level_parse(struct slice s, enum log_level *out); /* "debug" "info" "warning" "error"; -ERR_INVAL */
 /* Where lines go; -1 (default) means standard error. */
 void log_set_fd(int fd);
+int log_get_fd(void);
 /* `component` is the layer: "http", "lazy", "task". The message may hold foreign bytes: they are escaped. */
 void log_line(enum log_level level, const char *component, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool log_enabled(enum log_level level);

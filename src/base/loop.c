@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -27,6 +28,12 @@
 #define LOOP_EVENTS 256
 #define LOOP_TURN_MAX_NS (50 * NS_PER_MS)
 
+/* What a phase of a turn called. The function stands for the phase in the report only if it was the only one. */
+struct phase {
+	int n;
+	uintptr_t fn;
+};
+
 struct loop {
 	uint32_t magic;
 	char name[32];
@@ -42,6 +49,8 @@ struct loop {
 	struct loop_timer **heap; /* earliest first */
 	int32_t timer_n;
 	int32_t timer_cap;
+
+	struct phase events_phase, timers_phase, posts_phase; /* of this turn */
 
 	_Atomic bool stop;
 	_Atomic int posting;               /* threads inside loop_post or loop_stop: loop_free waits for them */
@@ -116,6 +125,8 @@ void loop_free(struct loop **plp)
 	/* Whoever posted last may still be between queueing and waking: it must not find the loop gone. */
 	while (atomic_load_explicit(&lp->posting, memory_order_acquire) != 0)
 		sched_yield();
+	/* Its owner would take it out of a heap that is gone, or has freed it, and whoever came next has moved it there. */
+	(void)CHECK(lp->timer_n == 0);
 	if (lp->wake_fd >= 0)
 		close(lp->wake_fd);
 	if (lp->epoll_fd >= 0)
@@ -169,6 +180,12 @@ void loop_io_del(struct loop *lp, struct loop_io *io)
 	io->fd = -1;
 }
 
+static void phase_note(struct phase *p, uintptr_t fn)
+{
+	p->n++;
+	p->fn = fn;
+}
+
 static void loop_drain_wake(struct loop *lp)
 {
 	uint64_t n;
@@ -193,8 +210,10 @@ static void loop_serve_events(struct loop *lp)
 		}
 		/* What is asked for may have changed since the kernel answered. */
 		ready = ev->events & (io->events | EPOLLERR | EPOLLHUP);
-		if (ready != 0)
-			io->fn(io, ready); /* io may be gone afterwards */
+		if (ready == 0)
+			continue;
+		phase_note(&lp->events_phase, (uintptr_t)io->fn);
+		io->fn(io, ready); /* io may be gone afterwards */
 	}
 	lp->event_at = lp->event_n = 0;
 }
@@ -306,6 +325,7 @@ static void loop_serve_timers(struct loop *lp)
 		struct loop_timer *t = lp->heap[0];
 
 		loop_timer_cancel(lp, t);
+		phase_note(&lp->timers_phase, (uintptr_t)t->fn);
 		t->fn(t); /* t may be gone afterwards */
 	}
 }
@@ -373,6 +393,7 @@ static void loop_serve_posts(struct loop *lp)
 		/* An exchange, not a store: it pairs with a loop_post_once that found it queued, so that fn sees what
 		 * that caller wrote before. */
 		(void)atomic_exchange_explicit(&p->queued, 0, memory_order_acq_rel);
+		phase_note(&lp->posts_phase, (uintptr_t)p->fn);
 		p->fn(p); /* p may be gone afterwards */
 	}
 }
@@ -404,9 +425,37 @@ static int loop_wait_ms(struct loop *lp)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* " events=3", " timer=0x2f10": an only callback is told by its place in the program, for addr2line -f -e sluice. */
+static void phase_text(char *out, size_t size, const char *one, const char *more, const struct phase *p)
+{
+	extern const char __executable_start[];
+	size_t n = strlen(out);
+
+	if (p->n == 1)
+		(void)snprintf(
+			out + n, size - n, " %s=%#lx", one, (unsigned long)(p->fn - (uintptr_t)__executable_start));
+	else if (p->n > 1)
+		(void)snprintf(out + n, size - n, " %s=%d", more, p->n);
+}
+
+/* `events_ns` of the turn's time went to events. The phase that took longest is named alone, if it is known. */
+static void loop_report(struct loop *lp, int64_t took_ns, int64_t events_ns)
+{
+	char phases[160] = "";
+
+	if (events_ns >= took_ns / 2) {
+		phase_text(phases, sizeof(phases), "event", "events", &lp->events_phase);
+	} else {
+		phase_text(phases, sizeof(phases), "timer", "timers", &lp->timers_phase);
+		phase_text(phases, sizeof(phases), "post", "posts", &lp->posts_phase);
+	}
+	log_warn("loop", "a turn took long loop=%s ms=%lld%s", lp->name, (long long)(took_ns / NS_PER_MS), phases);
+}
+
 static void loop_turn(struct loop *lp)
 {
-	int64_t took;
+	int64_t events_ns = 0, took_ns;
+	bool more;
 
 	lp->event_n = epoll_wait(lp->epoll_fd, lp->events, LOOP_EVENTS, loop_wait_ms(lp));
 	if (lp->event_n < 0) {
@@ -414,12 +463,23 @@ static void loop_turn(struct loop *lp)
 		lp->event_n = 0;
 	}
 	lp->now_ns = clock_mono_ns();
+	lp->events_phase.n = lp->timers_phase.n = lp->posts_phase.n = 0;
 	loop_serve_events(lp);
+	/* A look at the clock costs as much as a callback: between phases only if there are some on both sides. */
+	more = (lp->timer_n > 0 && lp->heap[0]->at_ns <= lp->now_ns) ||
+	       atomic_load_explicit(&lp->posts, memory_order_relaxed) != NULL;
+	if (more && lp->events_phase.n > 0)
+		events_ns = clock_mono_ns() - lp->now_ns;
 	loop_serve_timers(lp);
 	loop_serve_posts(lp);
-	took = clock_mono_ns() - lp->now_ns;
-	if (took > LOOP_TURN_MAX_NS)
-		log_warn("loop", "a turn took long loop=%s ms=%lld", lp->name, (long long)(took / NS_PER_MS));
+	if (lp->events_phase.n + lp->timers_phase.n + lp->posts_phase.n == 0)
+		return;
+	took_ns = clock_mono_ns() - lp->now_ns;
+	if (lp->timers_phase.n + lp->posts_phase.n == 0)
+		events_ns = took_ns;
+	histogram_add(H_loop_turn_seconds, took_ns);
+	if (took_ns > LOOP_TURN_MAX_NS)
+		loop_report(lp, took_ns, events_ns);
 }
 
 static void loop_run_while(struct loop *lp, const bool *done)

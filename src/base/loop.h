@@ -1,5 +1,6 @@
 /* An epoll loop: descriptors, timers, and posts from other threads. One thread runs it, and it never waits
- * in anything but epoll_wait. A turn longer than 50 ms is reported. */
+ * in anything but epoll_wait. A turn longer than 50 ms is reported with the phase
+ * that took it, and all go into the histogram sluice_loop_turn_seconds. */
 #ifndef SLUICE_BASE_LOOP_H
 #define SLUICE_BASE_LOOP_H
 

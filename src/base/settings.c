@@ -4,6 +4,7 @@
  * does not say in which line a value stands, and it cuts lines at 200 bytes. */
 #include "base/settings.h"
 
+#include "base/addr.h"
 #include "base/check.h"
 #include "base/fsutil.h"
 #include "base/log.h"
@@ -137,9 +138,15 @@ bool settings_list_has(const char *list, struct slice item)
 
 static bool is_listen(struct slice s)
 {
-	ptrdiff_t colon = slice_rchr(s, ':');
 	struct slice host;
+	ptrdiff_t colon;
 	int64_t port;
+
+	if (slice_starts_nocase(s, SLICE("https://")))
+		s = slice_of(s.p + 8, s.n - 8);
+	else if (slice_starts_nocase(s, SLICE("http://")))
+		s = slice_of(s.p + 7, s.n - 7);
+	colon = slice_rchr(s, ':');
 
 	if (colon < 1 || slice_to_i64(slice_of(s.p + colon + 1, s.n - (size_t)colon - 1), 65535, &port) < 0)
 		return false;
@@ -151,7 +158,7 @@ static bool is_listen(struct slice s)
 
 static bool is_role(struct slice s)
 {
-	return settings_list_has("content,api,worker", s);
+	return settings_list_has("content,api,worker,redirect,streamer", s);
 }
 
 static bool is_digest(struct slice s)
@@ -164,6 +171,11 @@ static bool is_level(struct slice s)
 	enum log_level level;
 
 	return log_level_parse(s, &level) == 0;
+}
+
+static bool is_sender(struct slice s)
+{
+	return settings_list_has("x-sendfile,x-accel-redirect", s);
 }
 
 static bool is_prefix(struct slice s)
@@ -181,9 +193,73 @@ static bool is_absolute(struct slice s)
 	return slice_starts(s, SLICE("/"));
 }
 
+static bool is_on_missing(struct slice s)
+{
+	return settings_list_has("stream,redirect,refuse", s);
+}
+
+/* The beginning of a URL, as it goes into a Location: anything but what would end it. */
+static bool is_url_start(struct slice s)
+{
+	return slice_chr(s, ' ') < 0 && slice_chr(s, '#') < 0 && slice_chr(s, '?') < 0;
+}
+
+static bool is_network(struct slice s)
+{
+	return addr_network_ok(s);
+}
+
+static bool is_interface(struct slice s)
+{
+	return s.n > 0 && slice_chr(s, ' ') < 0;
+}
+
+/* "/CHAIN" or "/CHAIN:/KEY" */
+static bool is_certificate(struct slice s)
+{
+	struct slice chain = slice_cut(&s, ':');
+
+	return is_absolute(chain) && (s.p == NULL || (is_absolute(s) && slice_chr(s, ':') < 0));
+}
+
+static bool is_tls_version(struct slice s)
+{
+	return settings_list_has("1.2,1.3", s);
+}
+
+static bool is_client_certificates(struct slice s)
+{
+	return settings_list_has("off,request,verify", s);
+}
+
 static bool is_database(struct slice s)
 {
 	return slice_starts(s, SLICE("sqlite:")) && s.n > strlen("sqlite:");
+}
+
+/* Bytes, or "N%": then *percent is N, else -1. */
+static int parse_share(struct slice s, int64_t *bytes, int64_t *percent)
+{
+	*bytes = *percent = -1;
+	if (slice_ends(s, SLICE("%")))
+		return slice_to_i64(slice_of(s.p, s.n - 1), 100, percent);
+	return parse_with_unit(s, byte_units, ARRAY_LEN(byte_units), bytes);
+}
+
+static bool is_share(struct slice s)
+{
+	int64_t bytes, percent;
+
+	return parse_share(s, &bytes, &percent) == 0;
+}
+
+int64_t settings_share(const char *text, int64_t whole)
+{
+	int64_t bytes = 0, percent = -1;
+
+	if (parse_share(slice_str(text), &bytes, &percent) < 0)
+		return 0;
+	return percent >= 0 ? whole / 100 * percent : bytes;
 }
 
 static const struct {
@@ -194,13 +270,32 @@ static const struct {
 	const char *wanted;
 	const char *needs; /* an item that the list cannot do without, or NULL */
 } text_rules[] = {
-	{"server", "listen", is_listen, true, "ADDR:PORT or [ADDR]:PORT"},
-	{"server", "roles", is_role, false, "content, api or worker"},
+	{"server", "listen", is_listen, true, "ADDR:PORT or [ADDR]:PORT, perhaps behind https://"},
+	{"server", "roles", is_role, false, "content, api, worker, redirect or streamer"},
+	{"server", "trusted_proxies", is_network, true, "an address or a network (ADDR/BITS)"},
+	{"content", "send_by", is_sender, true, "x-sendfile or x-accel-redirect"},
+	{"content", "accel_prefix", is_prefix, false, "a path that begins and ends with /"},
+	{"content", "foreign_networks", is_network, true, "an address or a network (ADDR/BITS)"},
+	{"content", "on_missing", is_on_missing, false, "stream, redirect or refuse"},
+	{"lazy", "redirect_url", is_url_start, true, "the beginning of a URL, without query and fragment"},
+	{"lazy", "save_url", is_url_start, true, "the beginning of a URL, without query and fragment"},
+	{"lazy", "save_ca_cert", is_absolute, true, "an absolute path"},
+	{"lazy", "save_client_cert", is_absolute, true, "an absolute path"},
+	{"lazy", "save_client_key", is_absolute, true, "an absolute path"},
+	{"lazy", "streamer_interface", is_interface, false, "the name of an interface, or an address"},
+	{"server", "tls_certificates", is_certificate, true, "/CHAIN or /CHAIN:/KEY"},
+	{"server", "tls_min_version", is_tls_version, false, "1.2 or 1.3"},
+	{"server", "tls_client_certificates", is_client_certificates, false, "off, request or verify"},
+	{"server", "tls_client_ca", is_absolute, true, "an absolute path"},
 	{"content", "path_prefix", is_prefix, false, "a path that begins and ends with /"},
 	{"content", "origin", is_web_url, true, "http://HOST or https://HOST"},
 	{"content", "allowed_import_paths", is_absolute, true, "an absolute path"},
 	{"database", "url", is_database, true, "sqlite:PATH (there is no other kind of database)"},
 	{"storage", "allowed_checksums", is_digest, false, "md5, sha1, sha224, sha256, sha384 or sha512", "sha256"},
+	{"storage", "quota", is_share, false,
+		"a size (a number, then k, M, G or T or nothing) or a percentage (0% to 100%)"},
+	{"storage", "min_free", is_share, false,
+		"a size (a number, then k, M, G or T or nothing) or a percentage (0% to 100%)"},
 	{"log", "level", is_level, false, "debug, info, warning or error"},
 };
 

@@ -56,7 +56,7 @@ static int begin_version(struct txn *t, struct change *ch, struct err *err)
 {
 	struct db *db = txn_db(t);
 	struct db_stmt *s;
-	int64_t base_id = 0, latest = -1;
+	int64_t base_id = 0, latest = -1, latest_created_us = 0;
 	int rc;
 
 	rc = db_first(db, "SELECT next_version FROM repository WHERE id = $1", &s, err, DB_I64(ch->opts.repository_id));
@@ -65,11 +65,13 @@ static int begin_version(struct txn *t, struct change *ch, struct err *err)
 	ch->number = db_col_i64(s, 0);
 	db_done(&s);
 	rc = db_first(db,
-		"SELECT number FROM repository_version WHERE repository_id = $1 AND complete = 1 ORDER BY number DESC "
-		"LIMIT 1",
+		"SELECT number, created FROM repository_version WHERE repository_id = $1 AND complete = 1 ORDER BY "
+		"number DESC LIMIT 1",
 		&s, err, DB_I64(ch->opts.repository_id));
-	if (rc == 1)
+	if (rc == 1) {
 		latest = db_col_i64(s, 0);
+		latest_created_us = db_col_i64(s, 1);
+	}
 	db_done(&s);
 	if (rc >= 0 && ch->opts.base_number >= 0) {
 		rc = db_first(db,
@@ -86,6 +88,9 @@ static int begin_version(struct txn *t, struct change *ch, struct err *err)
 			t, "SELECT created FROM repository_version ORDER BY id DESC LIMIT 1", &ch->created_us, err);
 	if (rc < 0)
 		return rc;
+	/* It is the Last-Modified of what comes in, which has seconds: what takes a path over must not have the same as what was there. */
+	if (latest > 0)
+		ch->created_us = MAX(ch->created_us, latest_created_us + US_PER_S);
 	ch->since = latest + 1;
 	ch->uuid = uuid_v7();
 	rc = db_do(db,

@@ -22,6 +22,7 @@ struct change_artifact {
 	int64_t size;           /* -1 unknown */
 	struct digests digests; /* as declared */
 	int64_t artifact_id;    /* already in the catalog: point at it; 0 otherwise */
+	bool pinned;            /* once it is saved it stays, until its unit goes: not reclaimed, not evicted */
 	/* results */
 	int64_t content_artifact_id;
 	bool saved; /* it has an artifact now */
@@ -31,6 +32,7 @@ struct change_unit {
 	struct slice type;        /* "file.file" */
 	struct slice natural_key; /* unique within the type */
 	struct slice extra;       /* JSON object, or n == 0 */
+	struct slice detail;      /* bytes for publications; n == 0: none. What is known already stays */
 	struct change_artifact *artifacts;
 	size_t artifact_count;
 	/* results */

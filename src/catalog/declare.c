@@ -10,7 +10,7 @@
 
 /* What the catalog knew of an artifact before. */
 struct artifact_state {
-	bool known, has_remote_artifact, same_remote_artifact;
+	bool known, has_remote_artifact, same_remote_artifact, pinned;
 };
 
 static int check_unit(const struct change_unit *u, struct err *err)
@@ -48,6 +48,7 @@ static int reserve_states(struct change *ch, size_t count, struct err *err)
 
 #define CA_ID 2
 #define RA_ID 5
+#define PINNED (RA_ID + 3 + DIGEST_COUNT)
 
 static bool same_remote_artifact(struct db_stmt *s, const struct change_artifact *a)
 {
@@ -78,6 +79,7 @@ static void read_known(struct change *ch, struct db_stmt *s, struct change_unit 
 		st->known = true;
 		a->content_artifact_id = db_col_i64(s, CA_ID);
 		a->saved = !db_col_null(s, CA_ID + 2);
+		st->pinned = db_col_i64(s, PINNED) != 0;
 		st->has_remote_artifact = !db_col_null(s, RA_ID);
 		a->remote_artifact_id = db_col_i64(s, RA_ID);
 		st->same_remote_artifact = st->has_remote_artifact && same_remote_artifact(s, a);
@@ -95,7 +97,7 @@ static int look_up(
 		"SELECT c.id, CASE WHEN rc.content_id IS NULL THEN 0 WHEN rc.version_removed IS NULL THEN 1 ELSE 2 "
 		"END, "
 		"ca.id, ca.relative_path, ca.artifact_id, ra.id, ra.url, ra.size, " DIGEST_COLUMNS(
-			"ra.") " FROM content c "
+			"ra.") ", ca.pinned FROM content c "
 			       "LEFT JOIN repository_content rc ON rc.repository_id = $3 AND rc.content_id = c.id "
 			       "AND (rc.version_removed IS NULL OR rc.version_removed = $4) "
 			       "LEFT JOIN content_artifact ca ON ca.content_id = c.id "
@@ -143,17 +145,22 @@ static int insert_content(struct db *db, struct change_unit *u, int64_t now, str
 static int set_content_artifact(struct db *db, struct change *ch, struct change_unit *u, struct change_artifact *a,
 	const struct artifact_state *st, enum membership was, struct err *err)
 {
-	int rc;
+	int rc = 0;
 
 	if (st->known) {
-		if (a->saved || a->artifact_id == 0)
-			return 0;
+		if (a->pinned && !st->pinned)
+			rc = db_do(db, "UPDATE content_artifact SET pinned = 1 WHERE id = $1", err,
+				DB_I64(a->content_artifact_id));
+		if (rc < 0 || a->saved || a->artifact_id == 0)
+			return rc;
 		rc = db_do(db, "UPDATE content_artifact SET artifact_id = $1 WHERE id = $2", err,
 			DB_I64(a->artifact_id), DB_I64(a->content_artifact_id));
 	} else {
 		rc = db_do(db,
-			"INSERT INTO content_artifact (content_id, relative_path, artifact_id) VALUES ($1, $2, $3)",
-			err, DB_I64(u->content_id), DB_TEXT(a->relative_path), DB_ID_OR_NULL(a->artifact_id));
+			"INSERT INTO content_artifact (content_id, relative_path, artifact_id, pinned) VALUES ($1, $2, "
+			"$3, $4)",
+			err, DB_I64(u->content_id), DB_TEXT(a->relative_path), DB_ID_OR_NULL(a->artifact_id),
+			DB_I64(a->pinned));
 		a->content_artifact_id = db_last_id(db);
 		if (rc == 0 && !u->is_new)
 			rc = member_add_artifact(db, ch, u->content_id, a->content_artifact_id, a->relative_path,
@@ -238,6 +245,11 @@ static int declare_unit(struct txn *t, struct change *ch, struct change_unit *u,
 		if (rc == 0)
 			rc = insert_content(db, u, *last_created, err);
 	}
+	if (rc == 0 && u->detail.n > 0)
+		rc = db_do(db,
+			"INSERT INTO content_detail (content_id, data) VALUES ($1, $2) ON CONFLICT (content_id) DO "
+			"NOTHING",
+			err, DB_I64(u->content_id), DB_BLOB(u->detail.p, u->detail.n));
 	if (rc == 0)
 		rc = member_declare(db, ch, u->content_id, partial, u->is_new, err);
 	if (rc == 0)

@@ -110,6 +110,60 @@ int catalog_repository_set_sync_details(struct txn *t, int64_t id, struct slice 
 	return rc < 0 ? rc : expect_row(db_changes(txn_db(t)), "such repository", err);
 }
 
+static int count_types(
+	struct db *db, const char *sql, int64_t version_id, const char *name, json_t *out, struct err *err)
+{
+	json_t *counts = json_object();
+	struct db_stmt *s;
+	int rc = json_object_set_new(out, name, counts) == 0
+			 ? db_rows(db, sql, &s, err, DB_I64(version_id))
+			 : err_set(err, -ERR_NOMEM, "no memory for the counts of a version");
+
+	if (rc < 0)
+		return rc;
+	while ((rc = db_step(s, err)) == 1) {
+		char *type = slice_dup(db_col_text(s, 0));
+
+		if (type == NULL || json_object_set_new(counts, type, json_integer(db_col_i64(s, 1))) != 0)
+			rc = err_set(err, -ERR_NOMEM, "no memory for the counts of a version");
+		free(type);
+		if (rc < 0)
+			break;
+	}
+	db_done(&s);
+	return rc;
+}
+
+#define COUNT_TYPES(condition)                                                             \
+	"SELECT c.type, COUNT(*) FROM repository_version v JOIN repository_content rc ON " \
+	"rc.repository_id = v.repository_id AND " condition                                \
+	" JOIN content c ON c.id = rc.content_id WHERE v.id = $1 GROUP BY c.type ORDER BY c.type"
+
+int catalog_version_counts(struct txn *t, int64_t version_id, json_t **out, struct err *err)
+{
+	json_t *all = json_object();
+	struct db *db = txn_db(t);
+	int rc;
+
+	if (all == NULL)
+		return err_set(err, -ERR_NOMEM, "no memory for the counts of a version");
+	rc = count_types(db,
+		COUNT_TYPES("rc.version_added <= v.number AND (rc.version_removed IS NULL OR rc.version_removed > "
+			    "v.number)"),
+		version_id, "present", all, err);
+	if (rc == 0)
+		rc = count_types(db, COUNT_TYPES("rc.version_added BETWEEN v.since AND v.number"), version_id, "added",
+			all, err);
+	if (rc == 0)
+		rc = count_types(db, COUNT_TYPES("rc.version_removed BETWEEN v.since AND v.number"), version_id,
+			"removed", all, err);
+	if (rc < 0)
+		json_decref(all);
+	else
+		*out = all;
+	return rc;
+}
+
 /* What a remote declares counts, and only without any (an upload) what is saved: metadata must not change when a file
  * is saved. */
 #define DECLARED                                                                            \
@@ -123,13 +177,15 @@ int catalog_version_files_each(struct txn *t, int64_t repository_id, int64_t num
 	struct db_stmt *s;
 	int rc = db_rows(txn_db(t),
 		"SELECT rc.content_id, ca.relative_path, c.extra, ra.size, " DIGEST_COLUMNS(
-			"ra.") ", a.size, " DIGEST_COLUMNS("a.") " "
+			"ra.") ", a.size, " DIGEST_COLUMNS("a.") ", ca.id, c.type, c.natural_key, cd.data "
 								 "FROM repository_content rc JOIN content c ON c.id = "
 								 "rc.content_id "
 								 "JOIN content_artifact ca ON ca.content_id = "
 								 "rc.content_id LEFT JOIN artifact a ON a.id = "
 								 "ca.artifact_id "
-								 "LEFT JOIN remote_artifact ra ON ra.id = " DECLARED
+								 "LEFT JOIN content_detail cd ON cd.content_id = "
+								 "rc.content_id LEFT JOIN remote_artifact ra ON ra.id "
+								 "= " DECLARED
 								 " WHERE rc.repository_id = $1 AND rc.version_added <= "
 								 "$2 "
 								 "AND (rc.version_removed IS NULL OR "
@@ -144,7 +200,11 @@ int catalog_version_files_each(struct txn *t, int64_t repository_id, int64_t num
 			.relative_path = db_col_text(s, 1),
 			.extra = db_col_text(s, 2),
 			.digests = &digests,
-			.size = col_size(s, 3)};
+			.size = col_size(s, 3),
+			.content_artifact_id = db_col_i64(s, 5 + 2 * DIGEST_COUNT),
+			.type = db_col_text(s, 6 + 2 * DIGEST_COUNT),
+			.natural_key = db_col_text(s, 7 + 2 * DIGEST_COUNT),
+			.detail = db_col_blob(s, 8 + 2 * DIGEST_COUNT)};
 
 		col_digests(s, 4, &digests);
 		if (digests.have == 0)

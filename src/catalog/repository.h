@@ -8,6 +8,8 @@
 #include "catalog/catalog.h"
 #include "catalog/remote.h"
 
+#include <jansson.h>
+
 struct repository_row {
 	int64_t id;
 	struct uuid uuid;
@@ -40,17 +42,24 @@ int catalog_version_by_id(struct txn *t, int64_t id, struct version_row *out, st
 /* Squashes it into the next one; -ERR_BUSY when a distribution serves it; -ERR_INVAL "[PLP0011] …" when it is the only one. */
 int catalog_version_delete(struct txn *t, int64_t repository_id, int64_t number, struct err *err);
 
+/* How many units of each type: {"added": {type: n}, "removed": …, "present": …}; a new reference. Walks the version. */
+int catalog_version_counts(struct txn *t, int64_t version_id, json_t **out, struct err *err);
+
 /* Units of a version with their file, newest unit first, for metadata that names every file: digests and sizes as declared or saved
  * (the same either way). `fn` stops the walk by a non-zero result, which is returned. */
 struct unit_file {
-	int64_t content_id;
+	int64_t content_id, content_artifact_id;
+	struct slice type, natural_key;
 	struct slice relative_path;
 	const struct digests *digests;
 	int64_t size;
-	struct slice extra;
+	struct slice extra, detail;
 };
 int catalog_version_files_each(struct txn *t, int64_t repository_id, int64_t number,
 	int (*fn)(void *arg, const struct unit_file *f), void *arg, struct err *err);
+/* Every unit of a type that a version has, with or without artifacts, oldest first. `fn` as above. */
+int catalog_version_units_each(struct txn *t, int64_t repository_id, int64_t number, const char *type,
+	int (*fn)(void *arg, struct slice natural_key, struct slice extra), void *arg, struct err *err);
 /* How many content artifacts of the version have no artifact. */
 int catalog_version_missing_count(
 	struct txn *t, int64_t repository_id, int64_t number, int64_t *count, struct err *err);

@@ -2,39 +2,13 @@
 #include "catalog/served.h"
 
 #include "base/check.h"
+#include "catalog/acs.h"
 #include "catalog/catalog_priv.h"
+#include "catalog/save.h"
 
 #include <stdlib.h>
 
 /* --- a path --- */
-
-/* What the remotes declare about a content artifact that is not saved. The first that says sha256 is worth most; sorting them is not left to the database,
- * which would make a table for it, and as a rule there is one. */
-static int declared_facts(struct db *db, int64_t ca_id, struct served_path *p, struct err *err)
-{
-	struct db_stmt *s;
-	bool any = false;
-	int rc = db_rows(db,
-		"SELECT size, " DIGEST_COLUMNS("") " FROM remote_artifact WHERE content_artifact_id = $1 ORDER BY id",
-		&s, err, DB_I64(ca_id));
-
-	if (rc < 0)
-		return rc;
-	while ((rc = db_step(s, err)) == 1) {
-		struct digests ds = {0};
-
-		col_digests(s, 1, &ds);
-		if (any && (ds.have & 1u << DIGEST_SHA256) == 0)
-			continue;
-		any = true;
-		p->size = col_size(s, 0);
-		p->digests = ds;
-		if ((ds.have & 1u << DIGEST_SHA256) != 0)
-			break;
-	}
-	db_done(&s);
-	return rc < 0 ? rc : 0;
-}
 
 /* Columns: content artifact, date, then the artifact: id, size, digests. */
 static void read_path(struct db_stmt *s, struct served_path *p)
@@ -104,7 +78,7 @@ int catalog_path_find(
 	if (rc == 0)
 		return err_set(err, -ERR_NOTFOUND, "no unit has the path");
 	if (rc == 1 && !p.saved && p.content_artifact_id != 0)
-		rc = declared_facts(db, p.content_artifact_id, &p, err);
+		rc = catalog_declared(t, p.content_artifact_id, &p.digests, &p.size, err);
 	if (rc < 0)
 		return rc;
 	*out = p;
@@ -203,7 +177,12 @@ int catalog_sources(struct txn *t, int64_t content_artifact_id, int64_t reposito
 	}
 	*rows = list;
 	*count = n;
-	return 0;
+	rc = catalog_acs_sources(t, rows, count, err);
+	if (rc < 0) {
+		source_rows_free(rows, *count);
+		*count = 0;
+	}
+	return rc;
 }
 
 /* --- reports --- */
@@ -279,7 +258,10 @@ int catalog_artifact_saved(struct txn *t, int64_t content_artifact_id, int64_t r
 	if (rc == 0 && content_artifact_id != 0)
 		rc = db_do(txn_db(t), "UPDATE content_artifact SET artifact_id = $1 WHERE id = $2", err, DB_I64(id),
 			DB_I64(content_artifact_id));
-	if (rc == 0 && remote_artifact_id != 0)
+	if (rc == 0 && remote_artifact_id < 0)
+		rc = db_do(txn_db(t), "UPDATE acs_artifact SET failed_at = NULL, missing_at = NULL WHERE id = $1", err,
+			DB_I64(-remote_artifact_id));
+	if (rc == 0 && remote_artifact_id > 0)
 		rc = db_do(txn_db(t),
 			"UPDATE remote_artifact SET failed_at = NULL, missing_at = NULL WHERE id = $1 "
 			"AND (failed_at IS NOT NULL OR missing_at IS NOT NULL)",
@@ -291,12 +273,18 @@ int catalog_artifact_saved(struct txn *t, int64_t content_artifact_id, int64_t r
 
 int catalog_source_failed(struct txn *t, int64_t remote_artifact_id, int64_t when_us, struct err *err)
 {
+	if (remote_artifact_id < 0)
+		return db_do(txn_db(t), "UPDATE acs_artifact SET failed_at = $1 WHERE id = $2", err, DB_I64(when_us),
+			DB_I64(-remote_artifact_id));
 	return db_do(txn_db(t), "UPDATE remote_artifact SET failed_at = $1 WHERE id = $2", err, DB_I64(when_us),
 		DB_I64(remote_artifact_id));
 }
 
 int catalog_source_missing(struct txn *t, int64_t remote_artifact_id, int64_t when_us, struct err *err)
 {
+	if (remote_artifact_id < 0)
+		return db_do(txn_db(t), "UPDATE acs_artifact SET missing_at = $1 WHERE id = $2", err, DB_I64(when_us),
+			DB_I64(-remote_artifact_id));
 	return db_do(txn_db(t), "UPDATE remote_artifact SET missing_at = $1 WHERE id = $2", err, DB_I64(when_us),
 		DB_I64(remote_artifact_id));
 }

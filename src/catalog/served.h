@@ -73,7 +73,7 @@ int catalog_paths_each(struct txn *t, const struct served_set *set, int (*fn)(vo
 
 /* Where a missing artifact can be had. */
 struct source_row {
-	int64_t remote_artifact_id;
+	int64_t remote_artifact_id; /* negative: an alternate source's (acs.h) */
 	char *url;
 	int64_t size; /* -1 unknown */
 	struct digests digests;

@@ -162,6 +162,24 @@ int catalog_task_create(
 	return 0;
 }
 
+int catalog_task_group_create(struct txn *t, const char *description, int64_t *id, struct uuid *uuid, struct err *err)
+{
+	struct uuid u = uuid_v7();
+	int64_t now;
+	int rc = txn_created_us(t, "SELECT created FROM task_group ORDER BY id DESC LIMIT 1", &now, err);
+
+	if (rc == 0)
+		rc = db_do(txn_db(t),
+			"INSERT INTO task_group (uuid, created, updated, description, all_tasks_dispatched) "
+			"VALUES ($1, $2, $2, $3, 1)",
+			err, DB_UUID(&u), DB_I64(now), DB_STR(description));
+	if (rc < 0)
+		return rc;
+	*id = db_last_id(txn_db(t));
+	*uuid = u;
+	return 0;
+}
+
 int catalog_task_claim(struct txn *t, int64_t worker_id, struct task_row **out, struct err *err)
 {
 	struct db *db = txn_db(t);

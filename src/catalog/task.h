@@ -52,6 +52,9 @@ struct task_new {
 int catalog_task_create(
 	struct txn *t, const struct task_new *n, int64_t *id, struct uuid *uuid, bool *started, struct err *err);
 
+/* A group whose tasks are all created in the same transaction. */
+int catalog_task_group_create(struct txn *t, const char *description, int64_t *id, struct uuid *uuid, struct err *err);
+
 /* The oldest waiting task whose resources are free (exclusive waits for every earlier unfinished task that holds or wants the resource;
  * shared for earlier exclusive ones, those still waiting included) becomes running for this worker. Sets unblocked_at of all that are free.
  * -ERR_NOTFOUND: nothing to do. */

@@ -1,11 +1,9 @@
 /* What syncs and maintenance ask about whole repositories. One thread per transaction. */
 #include "catalog/upkeep.h"
 
+#include "base/check.h"
 #include "catalog/catalog_priv.h"
 #include "catalog/usage.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 int catalog_version_due(struct txn *t, int64_t repository_id, int64_t number, int64_t remote_id,
 	int64_t missing_before_us, bool *due, struct err *err)
@@ -43,8 +41,8 @@ int catalog_version_unpublished(struct txn *t, int64_t version_id, bool *unpubli
 /* ---- reclaiming ---- */
 
 struct saved {
-	int64_t content_artifact_id, artifact_id;
-	uint8_t sha256[32];
+	int64_t content_artifact_id, artifact_id, size;
+	bool first; /* of the content artifacts that have it */
 };
 
 static int is_kept(struct db *db, int64_t content_id, const struct upkeep_keep *keep, size_t count, struct err *err)
@@ -64,50 +62,42 @@ static int is_kept(struct db *db, int64_t content_id, const struct upkeep_keep *
 	return rc;
 }
 
-static int note_unused(struct upkeep_reclaimed *r, const uint8_t sha256[32], struct err *err)
-{
-	void *p = realloc(r->unused, (r->unused_count + 1) * sizeof(*r->unused));
-
-	if (p == NULL)
-		return err_set(err, -ERR_NOMEM, "no memory for artifacts");
-	r->unused = p;
-	memcpy(r->unused[r->unused_count++], sha256, 32);
-	return 0;
-}
-
 /* Takes the artifact away from its content artifact; its row too, when nobody else uses it. */
 static int release(struct txn *t, const struct saved *x, struct upkeep_reclaimed *io, struct err *err)
 {
-	int rc = db_do(txn_db(t), "UPDATE content_artifact SET artifact_id = NULL WHERE id = $1", err,
-		DB_I64(x->content_artifact_id));
+	int rc = 0;
 
+	if (io->dry_run) {
+		io->reclaimed++;
+		io->bytes += x->first ? x->size : 0;
+		return 0;
+	}
+	rc = db_do(txn_db(t), "UPDATE content_artifact SET artifact_id = NULL WHERE id = $1", err,
+		DB_I64(x->content_artifact_id));
 	if (rc == 0)
 		rc = catalog_artifact_delete(t, x->artifact_id, err);
-	if (rc == 1)
-		rc = note_unused(io, x->sha256, err);
-	io->reclaimed += rc == 0;
-	return rc;
+	io->unused += rc == 1;
+	io->bytes += rc == 1 ? x->size : 0;
+	io->reclaimed += rc >= 0;
+	return MIN(rc, 0);
 }
 
 /* The next saved artifact of a unit that a source still offers; 1 or 0. */
 static int next_saved(struct db *db, int64_t content_id, int64_t after, struct saved *out, struct err *err)
 {
 	static const char sql[] =
-		"SELECT ca.id, a.id, a.sha256 FROM content_artifact ca JOIN artifact a ON a.id = ca.artifact_id "
-		"WHERE ca.content_id = $1 AND ca.id > $2 AND EXISTS (SELECT 1 FROM remote_artifact ra "
+		"SELECT ca.id, a.id, a.size, CASE WHEN EXISTS (SELECT 1 FROM content_artifact x WHERE "
+		"x.artifact_id = a.id AND x.id < ca.id) THEN 0 ELSE 1 END "
+		"FROM content_artifact ca JOIN artifact a ON a.id = ca.artifact_id "
+		"WHERE ca.content_id = $1 AND ca.id > $2 AND ca.pinned = 0 AND EXISTS "
+		"(SELECT 1 FROM "
+		"remote_artifact ra "
 		"WHERE ra.content_artifact_id = ca.id AND ra.missing_at IS NULL) ORDER BY ca.id LIMIT 1";
 	struct db_stmt *s = NULL;
 	int rc = db_first(db, sql, &s, err, DB_I64(content_id), DB_I64(after));
 
-	if (rc == 1) {
-		struct slice sha256 = db_col_blob(s, 2);
-
-		*out = (struct saved){.content_artifact_id = db_col_i64(s, 0), .artifact_id = db_col_i64(s, 1)};
-		if (sha256.n == sizeof(out->sha256))
-			memcpy(out->sha256, sha256.p, sizeof(out->sha256));
-		else
-			rc = err_set(err, -ERR_DB, "an artifact without sha256");
-	}
+	if (rc == 1)
+		*out = (struct saved){db_col_i64(s, 0), db_col_i64(s, 1), db_col_i64(s, 2), db_col_i64(s, 3) != 0};
 	db_done(&s);
 	return rc;
 }
@@ -152,11 +142,4 @@ int catalog_reclaim(struct txn *t, int64_t repository_id, const struct upkeep_ke
 			break;
 	}
 	return rc;
-}
-
-void upkeep_reclaimed_fini(struct upkeep_reclaimed *r)
-{
-	free(r->unused);
-	r->unused = NULL;
-	r->unused_count = 0;
 }

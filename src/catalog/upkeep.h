@@ -21,15 +21,16 @@ struct upkeep_keep {
 };
 /* One step of turning saved artifacts of a repository's units (of any version) back into lazy ones. */
 struct upkeep_reclaimed {
+	bool dry_run; /* in: nothing is changed, and a read transaction suffices. Bytes that several units share are then counted as if all of them were reclaimed */
 	int64_t after_content_id; /* in: where to go on, 0 at first; out: the last unit that was looked at */
 	bool at_end;              /* no unit comes after it */
 	int64_t reclaimed;        /* content artifacts that have no artifact any more */
-	uint8_t (*unused)[32];    /* malloc'ed: artifacts whose rows are gone, for nothing else used them */
-	size_t unused_count;
+	int64_t bytes;            /* of files that are free now */
+	int64_t unused;           /* artifacts whose rows are gone, for nothing else used them: removal_run is due */
 };
-/* Looks at `max` units. Spared are units of a kept version, artifacts without a source, and those whose every source was found missing. */
+/* Looks at `max` units. Spared are units of a kept version, pinned artifacts (change.h), those without a source, and those whose every source was found
+ * missing. */
 int catalog_reclaim(struct txn *t, int64_t repository_id, const struct upkeep_keep *keep, size_t keep_count, size_t max,
 	struct upkeep_reclaimed *io, struct err *err);
-void upkeep_reclaimed_fini(struct upkeep_reclaimed *r);
 
 #endif

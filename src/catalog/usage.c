@@ -4,6 +4,8 @@
 
 #include "catalog/catalog_priv.h"
 
+#include <string.h>
+
 int catalog_usage(struct txn *t, struct usage *out, struct err *err)
 {
 	struct db_stmt *s = NULL;
@@ -38,14 +40,28 @@ int catalog_artifacts_used(struct txn *t, const int64_t *ids, size_t count, int6
 int catalog_artifact_delete(struct txn *t, int64_t artifact_id, struct err *err)
 {
 	struct db_stmt *s = NULL;
+	uint8_t sha256[32];
 	int rc = db_first(txn_db(t),
 		"DELETE FROM artifact WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM content_artifact x WHERE "
 		"x.artifact_id = $1) AND NOT EXISTS (SELECT 1 FROM published_artifact x WHERE x.artifact_id = $1) "
-		"RETURNING size",
+		"RETURNING size, sha256",
 		&s, err, DB_I64(artifact_id));
 
-	if (rc == 1)
+	if (rc == 1) {
+		struct slice d = db_col_blob(s, 1);
+
 		txn_count_artifact(t, -1, -db_col_i64(s, 0));
+		if (d.n == sizeof(sha256))
+			memcpy(sha256, d.p, sizeof(sha256));
+		else
+			rc = err_set(err, -ERR_DB, "artifact %lld has no sha256", (long long)artifact_id);
+	}
 	db_done(&s);
+	if (rc == 1) {
+		int noted = db_do(txn_db(t), "INSERT INTO artifact_removal (sha256) VALUES ($1)", err,
+			DB_BLOB(sha256, sizeof(sha256)));
+
+		rc = noted < 0 ? noted : rc;
+	}
 	return rc;
 }

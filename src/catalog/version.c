@@ -445,3 +445,24 @@ void version_retain(struct catalog *c, int64_t repository_id)
 		log_warn("catalog", "ignoring that old versions of repository %lld are not deleted now: %s",
 			(long long)repository_id, err.msg);
 }
+
+int catalog_version_units_each(struct txn *t, int64_t repository_id, int64_t number, const char *type,
+	int (*fn)(void *arg, struct slice natural_key, struct slice extra), void *arg, struct err *err)
+{
+	struct db_stmt *s;
+	int rc = db_rows(txn_db(t),
+		"SELECT c.natural_key, c.extra FROM repository_content rc JOIN content c ON c.id = rc.content_id "
+		"WHERE rc.repository_id = $1 AND rc.version_added <= $2 AND (rc.version_removed IS NULL OR "
+		"rc.version_removed > $2) AND c.type = $3 ORDER BY rc.content_id",
+		&s, err, DB_I64(repository_id), DB_I64(number), DB_STR(type));
+
+	if (rc < 0)
+		return rc;
+	while ((rc = db_step(s, err)) == 1) {
+		rc = fn(arg, db_col_text(s, 0), db_col_text(s, 1));
+		if (rc != 0)
+			break;
+	}
+	db_done(&s);
+	return rc;
+}

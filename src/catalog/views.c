@@ -75,6 +75,24 @@ static const struct view_bulk remote_bulk[] = {
 	 ")"},
 };
 
+/* ---- alternate content sources ---- */
+
+static const struct view_join acs_joins[] = {
+	{"JOIN remote m ON m.id = s.remote_id", 0},
+};
+static const struct view_column acs_columns[] = {
+	DATED("s"),
+	TYPED("s"),
+	RW("name", COL_TEXT, "s.name"),
+	RW("paths", COL_JSON, "s.paths"),
+	REF("remote", "m.uuid", 1, "remote_id", "remote"),
+	RO("remote_type", COL_TEXT, "m.type", 1),
+	RO("last_refreshed", COL_TIME, "s.last_refreshed", 0),
+};
+static const struct view_bulk acs_bulk[] = {
+	{"DELETE FROM acs_artifact WHERE id IN (SELECT id FROM acs_artifact WHERE acs_id = $1 LIMIT " BULK_ROWS ")"},
+};
+
 /* ---- repositories ---- */
 
 /* The number of the newest version that clients may see, of the repository `id`. */
@@ -202,6 +220,7 @@ static const struct view_join distribution_joins[] = {
 	{"LEFT JOIN repository vr ON vr.id = v.repository_id", 2},
 	{"LEFT JOIN publication p ON p.id = d.publication_id", 0},
 	{"LEFT JOIN remote m ON m.id = d.remote_id", 0},
+	{"LEFT JOIN content_guard g ON g.id = d.content_guard_id", 0},
 };
 static const struct view_column distribution_columns[] = {
 	DATED("d"),
@@ -221,6 +240,8 @@ static const struct view_column distribution_columns[] = {
 	RO("publication_type", COL_TEXT, "p.type", 8),
 	REF("remote", "m.uuid", 16, "remote_id", "remote"),
 	RO("remote_type", COL_TEXT, "m.type", 16),
+	REF("content_guard", "g.uuid", 32, "content_guard_id", "content_guard"),
+	RO("content_guard_type", COL_TEXT, "g.type", 32),
 	RW("extra", COL_JSON, "d.extra"),
 };
 static const struct view_condition distribution_conditions[] = {
@@ -241,6 +262,21 @@ static const struct view_condition distribution_conditions[] = {
 		"(substr(d.base_path, 1, length(?1) + 1) = ?1 || '/' OR substr(?1, 1, length(d.base_path) + 1) = "
 		"d.base_path || '/' OR d.base_path = ?1)",
 		0, {COL_TEXT}, 1},
+};
+
+/* ---- content guards ---- */
+
+static const struct view_column guard_columns[] = {
+	DATED("g"),
+	TYPED("g"),
+	RW("name", COL_TEXT, "g.name"),
+	RW("description", COL_TEXT, "g.description"),
+	RW("header_name", COL_TEXT, "g.header_name"),
+	RW("header_value", COL_TEXT, "g.header_value"),
+	RW("jq_filter", COL_TEXT, "g.jq_filter"),
+	RW("ca_certificate", COL_TEXT, "g.ca_certificate"),
+	RW("crl", COL_TEXT, "g.crl"),
+	RW("guards", COL_JSON, "g.guards"),
 };
 
 /* ---- content ---- */
@@ -309,6 +345,8 @@ static const struct view_condition content_conditions[] = {
 		"ra.content_artifact_id "
 		"WHERE ra.sha256 = ?1)",
 		0, {COL_HEX}, 1},
+	/* A member of the unit's own fields, a text. */
+	{"own_field", "json_extract(c.extra, '$.' || ?1) = ?2", 0, {COL_TEXT, COL_TEXT}, 2},
 	{"orphaned", "NOT EXISTS (SELECT 1 FROM repository_content rc WHERE rc.content_id = c.id) AND c.updated <= ?1",
 		0, {COL_TIME}, 1},
 	{"unavailable",
@@ -419,6 +457,35 @@ static const struct view_column worker_columns[] = {
 	RO("versions", COL_JSON, "w.versions", 0),
 };
 
+static const struct view_join content_artifact_joins[] = {
+	{"LEFT JOIN artifact a ON a.id = x.artifact_id", 0},
+};
+static const struct view_column content_artifact_columns[] = {
+	RO("content", COL_INT, "x.content_id", 0),
+	RO("relative_path", COL_TEXT, "x.relative_path", 0),
+	RO("artifact", COL_UUID, "a.uuid", 1),
+};
+
+static const struct view_column upload_columns[] = {
+	DATED("u"),
+	RW("size", COL_INT, "u.size"),
+	RO("completed", COL_TIME, "u.completed", 0),
+};
+static const struct view_column upload_chunk_columns[] = {
+	RO("upload", COL_INT, "x.upload_id", 0),
+	RO("offset", COL_INT, "x.at", 0),
+	RO("size", COL_INT, "x.size", 0),
+};
+
+/* None yet: metadata is not signed. What clients ask for all the same is a list, and empty. */
+static const struct view_column signing_columns[] = {
+	DATED("s"),
+	RO("name", COL_TEXT, "s.name", 0),
+	RO("public_key", COL_TEXT, "s.public_key", 0),
+	RO("pubkey_fingerprint", COL_TEXT, "s.pubkey_fingerprint", 0),
+	RO("script", COL_TEXT, "s.script", 0),
+};
+
 /* What a distribution points at is about to go: so is what it served before, or it would come back with whatever the
  * distribution points at next. */
 #define FORGET(what) \
@@ -431,7 +498,8 @@ static const struct view_column worker_columns[] = {
 	"= $1) OR publication_id IN " PUBLICATIONS_OF_REPOSITORY
 
 static const struct view views[] = {
-	{.name = "user", .table = "users", .from = "users u", .id = "u.id", COLUMNS(user_columns)},
+	/* whoever may no longer log in is no longer let pass by a guard */
+	{.name = "user", .table = "users", .from = "users u", .id = "u.id", .serves = true, COLUMNS(user_columns)},
 	{.name = "remote",
 		.table = "remote",
 		.from = "remote r",
@@ -490,6 +558,15 @@ static const struct view views[] = {
 		JOINS(distribution_joins),
 		COLUMNS(distribution_columns),
 		CONDITIONS(distribution_conditions)},
+	{.name = "content_guard",
+		.table = "content_guard",
+		.from = "content_guard g",
+		.id = "g.id",
+		.typed = true,
+		.dated = true,
+		.serves = true,
+		COLUMNS(guard_columns),
+		.detach = {"UPDATE distribution SET content_guard_id = NULL WHERE content_guard_id = $1"}},
 	{.name = "content",
 		.table = "content",
 		.from = "content c",
@@ -501,6 +578,17 @@ static const struct view views[] = {
 		JOINS(content_joins),
 		COLUMNS(content_columns),
 		CONDITIONS(content_conditions)},
+	{.name = "content_artifact",
+		.from = "content_artifact x",
+		.id = "x.id",
+		JOINS(content_artifact_joins),
+		COLUMNS(content_artifact_columns)},
+	{.name = "upload", .table = "upload", .from = "upload u", .id = "u.id", .dated = true, COLUMNS(upload_columns)},
+	{.name = "upload_chunk",
+		.from = "upload_chunk x",
+		.id = "x.at",
+		.id_repeats = true,
+		COLUMNS(upload_chunk_columns)},
 	{.name = "artifact",
 		.table = "artifact",
 		.from = "artifact a",
@@ -538,6 +626,21 @@ static const struct view views[] = {
 		.id = "g.id",
 		COLUMNS(task_group_columns)},
 	{.name = "worker", .table = "worker", .from = "worker w", .id = "w.id", COLUMNS(worker_columns)},
+	{.name = "acs",
+		.table = "acs",
+		.from = "acs s",
+		.id = "s.id",
+		.dated = true,
+		.typed = true,
+		JOINS(acs_joins),
+		COLUMNS(acs_columns),
+		BULK(acs_bulk)},
+	{.name = "signing_service",
+		.from = "(SELECT 0 AS id, NULL AS uuid, 0 AS created, 0 AS updated, '' AS name, '' AS public_key, '' "
+			"AS "
+			"pubkey_fingerprint, '' AS script WHERE 1 = 0) s",
+		.id = "s.id",
+		COLUMNS(signing_columns)},
 };
 
 const struct view *view_find(const char *name)

@@ -24,6 +24,8 @@
 struct client {
 	CURL *curl;
 	char *url, *user, *password;
+	char *ca_file;                 /* NULL: the system's authorities */
+	struct curl_slist *connect_to; /* where the server is, if not where the name of its certificate says */
 	char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -70,6 +72,20 @@ static int client_take(struct client *c, const char *url, const char *user, cons
 	return 0;
 }
 
+/* Over TLS, what the data directory's server says of itself. */
+static int client_take_tls(struct client *c, const struct client_info *info, struct err *err)
+{
+	char entry[1024];
+
+	if (info->ca_file != NULL && (c->ca_file = strdup(info->ca_file)) == NULL)
+		return err_set(err, -ERR_NOMEM, "opening '%s'", c->url);
+	if (info->connect_to == NULL)
+		return 0;
+	(void)snprintf(entry, sizeof(entry), "::%s", info->connect_to);
+	c->connect_to = curl_slist_append(NULL, entry);
+	return c->connect_to != NULL ? 0 : err_set(err, -ERR_NOMEM, "opening '%s'", c->url);
+}
+
 /* The data directory answers what options and environment leave open. */
 static int client_configure(struct client *c, const struct options *o, struct err *err)
 {
@@ -94,6 +110,8 @@ static int client_configure(struct client *c, const struct options *o, struct er
 	if (rc == 0)
 		rc = client_take(c, first_of(url, info.url, ""), first_of(o->user, info.username, "admin"),
 			first_of(getenv("SLUICE_ADMIN_PASSWORD"), info.password, NULL), err);
+	if (rc == 0)
+		rc = client_take_tls(c, &info, err);
 out:
 	client_info_fini(&info);
 	buf_fini(&dir);
@@ -136,6 +154,8 @@ void client_close(struct client **pc)
 	if (c->password != NULL)
 		explicit_bzero(c->password, strlen(c->password));
 	free(c->password);
+	free(c->ca_file);
+	curl_slist_free_all(c->connect_to);
 	free(c);
 	curl_global_cleanup();
 }
@@ -212,8 +232,12 @@ static void client_set_up(struct client *c, const char *method, const char *url,
 	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
 	c->curl_error[0] = '\0';
 	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->curl_error);
-	if (is_loopback(url))
+	if (is_loopback(url) || c->connect_to != NULL)
 		curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
+	if (c->connect_to != NULL)
+		curl_easy_setopt(c->curl, CURLOPT_CONNECT_TO, c->connect_to);
+	if (c->ca_file != NULL)
+		curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->ca_file);
 	if (c->password != NULL) {
 		curl_easy_setopt(c->curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
 		curl_easy_setopt(c->curl, CURLOPT_USERNAME, c->user);

@@ -12,6 +12,9 @@ int cmd_serve(const struct options *o);
 int cmd_mirror(const struct options *o);
 int cmd_sync(const struct options *o);
 int cmd_status(const struct options *o);
+int cmd_flights(const struct options *o);
+int cmd_sources(const struct options *o);
+int cmd_reclaim(const struct options *o);
 int cmd_repo(const struct options *o);
 int cmd_config(const struct options *o);
 int cmd_task_run(const struct options *o); /* not listed: how the worker starts a task's process */

@@ -83,6 +83,14 @@ static int config_derive(struct settings *s, struct err *err)
 	return rc;
 }
 
+/* What no single value is wrong about. */
+static int config_check(const struct settings *s, struct err *err)
+{
+	if (strcmp(s->content_on_missing, "redirect") == 0 && s->lazy_redirect_url[0] == '\0')
+		return err_set(err, -ERR_INVAL, "[content] on_missing = redirect needs [lazy] redirect_url");
+	return 0;
+}
+
 /* Where the data directory is, and who says so. The file cannot move the directory that it was found in. */
 static int config_data(const struct options *o, struct settings *s, const char *found, bool by_user, struct err *err)
 {
@@ -114,6 +122,10 @@ int config_load(const struct options *o, struct settings *s, struct err *err)
 		rc = config_data(o, s, data.p, env != NULL && env[0] != '\0', err);
 	if (rc == 0)
 		rc = set_str(s, "server", "listen", o->listen, "command line", err);
+	if (rc == 0)
+		rc = set_str(s, "server", "roles", o->role, "command line", err);
+	if (rc == 0)
+		rc = config_check(s, err);
 	if (rc == 0)
 		rc = config_derive(s, err);
 	if (rc < 0) {

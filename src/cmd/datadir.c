@@ -104,6 +104,34 @@ int datadir_join_tasks(const char *dir, int *out, struct err *err)
 	return rc;
 }
 
+int datadir_join_members(const char *dir, int *out, struct err *err)
+{
+	int fd = -1, rc = lock_open(dir, "members.lock", &fd, err);
+
+	while (rc == 0 && flock(fd, LOCK_SH) < 0) {
+		if (errno != EINTR)
+			rc = err_sys(err, errno, "locking 'members.lock' in '%s'", dir);
+	}
+	if (rc < 0)
+		fs_close(&fd);
+	else
+		*out = fd;
+	return rc;
+}
+
+int datadir_has_members(const char *dir, bool *any, struct err *err)
+{
+	int fd = -1, rc = lock_open(dir, "members.lock", &fd, err);
+
+	if (rc < 0)
+		return rc;
+	*any = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	if (*any && errno != EWOULDBLOCK)
+		rc = err_sys(err, errno, "locking 'members.lock' in '%s'", dir);
+	fs_close(&fd);
+	return rc;
+}
+
 int datadir_lock(const char *dir, int *out, struct err *err)
 {
 	char pid[32];
@@ -139,6 +167,8 @@ void client_info_fini(struct client_info *info)
 	free(info->url);
 	free(info->username);
 	free(info->password);
+	free(info->connect_to);
+	free(info->ca_file);
 	*info = (struct client_info){0};
 }
 
@@ -177,6 +207,10 @@ int client_info_read(const char *dir, struct client_info *out, struct err *err)
 		rc = take_text(root, "username", &info.username, path.p, err);
 	if (rc == 0)
 		rc = take_text(root, "password", &info.password, path.p, err);
+	if (rc == 0)
+		rc = take_text(root, "connect_to", &info.connect_to, path.p, err);
+	if (rc == 0)
+		rc = take_text(root, "ca_file", &info.ca_file, path.p, err);
 	if (rc == 0) {
 		*out = info;
 		info = (struct client_info){0};
@@ -193,8 +227,8 @@ int client_info_write(const char *dir, const struct client_info *info, struct er
 {
 	struct buf path = BUF_INIT(4096);
 	char *text = NULL;
-	json_t *root = json_pack(
-		"{s:s*, s:s*, s:s*}", "url", info->url, "username", info->username, "password", info->password);
+	json_t *root = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "url", info->url, "username", info->username,
+		"password", info->password, "connect_to", info->connect_to, "ca_file", info->ca_file);
 	int rc;
 
 	buf_addf(&path, "%s/%s", dir, CLIENT_FILE);

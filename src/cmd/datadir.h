@@ -17,9 +17,16 @@ int datadir_lock(const char *dir, int *fd, struct err *err);
 int datadir_wait_for_tasks(const char *dir, struct err *err);
 int datadir_join_tasks(const char *dir, int *fd, struct err *err);
 
+/* Processes that only serve (no api, no worker) share a data directory with the server that has its lock: each holds a share of this
+ * one, which never blocks. For the server: *any says whether some run, so that their files in the making are left alone. */
+int datadir_join_members(const char *dir, int *fd, struct err *err);
+int datadir_has_members(const char *dir, bool *any, struct err *err);
+
 /* client.json, 0600. Strings are malloc'ed; NULL when absent. */
 struct client_info {
 	char *url, *username, *password;
+	char *connect_to,
+		*ca_file; /* of a server with TLS: where the URL's host is, as HOST:PORT, and a PEM file to trust */
 };
 int client_info_read(const char *dir, struct client_info *out, struct err *err); /* -ERR_NOTFOUND */
 int client_info_write(const char *dir, const struct client_info *info, struct err *err);

@@ -3,7 +3,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "formats/deb/deb_format.h"
 #include "formats/file/file_format.h"
+#include "formats/rpm/rpm_format.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
@@ -11,7 +13,9 @@
 #include <string.h>
 
 static const struct sluice_format *const built_in[] = {
+	&deb_format,
 	&file_format,
+	&rpm_format,
 };
 
 /* Whom formats_need_publication asks. Set before the threads that ask are started. */
@@ -47,6 +51,10 @@ int formats_check(const struct formats *f, const struct sluice_format *format, s
 	if (!is_set(format->model) || !is_set(format->version) || !is_set(format->content_type) ||
 		!is_set(format->content_plural) || !is_set(format->task_sync) || !is_set(format->task_publish))
 		return err_set(err, -ERR_INVAL, "model, version, content type or plural, or a task's name is missing");
+	for (const struct sluice_publication_kind *k = format->more_publications; k != NULL && k->kind != NULL; k++)
+		if (!is_name(k->kind) || !is_set(k->model) || !is_set(k->task_publish) || k->publish == NULL)
+			return err_set(
+				err, -ERR_INVAL, "a kind of publications lacks its name, model, task or publish");
 	if (format->policies == 0 || format->sync == NULL || format->publish == NULL)
 		return err_set(err, -ERR_INVAL, "it supports no policy, or lacks sync or publish");
 	return 0;

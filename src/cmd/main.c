@@ -15,7 +15,7 @@ static const struct command commands[] = {
 		"",
 		0,
 		0,
-		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen),
+		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen) | OPT_BIT(role),
 		"run the server",
 		"Runs the server: content at /pulp/content/, the REST API at /pulp/api/v3/, metrics at /metrics.\n"
 		"Everything it keeps is in one directory, which is made if it is missing. Once it is ready it\n"
@@ -24,9 +24,13 @@ static const struct command commands[] = {
 		"The first start makes the user admin. Its password is SLUICE_ADMIN_PASSWORD; without that, a\n"
 		"random one is made and kept in client.json of the data directory, readable by you alone, where\n"
 		"the other commands find it.\n\n"
+		"Roles can be split over processes of one host: those that have neither api nor worker join the\n"
+		"data directory of one that has, once that is up. The streamer listens on lazy.streamer_port of\n"
+		"lazy.streamer_interface; one that is nothing else needs no --listen.\n\n"
 		"Settings: `sluice config` prints them all, `sluice config --shipped` an example file.\n\n"
 		"Examples:\n"
 		"  sluice serve\n"
+		"  sluice serve --role streamer\n"
 		"  sluice serve --data /srv/mirror --listen 0.0.0.0:80,[::]:80\n"
 		"  SLUICE_ADMIN_PASSWORD=secret sluice serve --data /srv/mirror\n"
 		"  SLUICE_TASKS_WORKERS=4 sluice serve --config /etc/sluice/server.conf",
@@ -37,17 +41,21 @@ static const struct command commands[] = {
 		"NAME URL",
 		2,
 		2,
-		CONNECT_OPTIONS | OPT_BIT(policy) | OPT_BIT(mirror) | OPT_BIT(base_path),
+		CONNECT_OPTIONS | OPT_BIT(policy) | OPT_BIT(mirror) | OPT_BIT(base_path) | OPT_BIT(format) |
+			OPT_BIT(distributions) | OPT_BIT(components) | OPT_BIT(architectures),
 		"mirror a repository: make it, sync it, serve it",
 		"Makes a remote, a repository and a distribution called NAME, syncs, and prints the URL from which\n"
 		"clients fetch. URL is that of the repository's manifest; to one that ends with '/', PULP_MANIFEST\n"
-		"is added.\n\n"
+		"is added. Of rpm and deb repositories it is the directory that holds repodata/ or dists/.\n\n"
 		"The command says what shall be: given again it changes what differs, and syncs what is new.\n"
 		"`sluice sync NAME` is enough for the latter.\n\n"
 		"Examples:\n"
 		"  sluice mirror docs https://example.org/files/\n"
 		"  sluice mirror docs https://example.org/files/PULP_MANIFEST --policy immediate\n"
 		"  sluice mirror docs https://example.org/files/ --mirror --base-path site/docs\n"
+		"  sluice mirror debian http://deb.example.org/debian/ --format deb --distributions \"bookworm "
+		"bookworm-updates\" \\\n"
+		"      --components main --architectures amd64\n"
 		"  curl -O $(sluice mirror docs https://example.org/files/)README",
 		cmd_mirror,
 	},
@@ -81,6 +89,52 @@ static const struct command commands[] = {
 		cmd_status,
 	},
 	{
+		"flights",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS,
+		"show the downloads in progress",
+		"Shows each download in progress for clients: its number in the log, what it is doing, for how long,\n"
+		"how many clients it feeds, its mean rate, how much has come, and from where.\n\n"
+		"Examples:\n"
+		"  sluice flights\n"
+		"  sluice flights --json | jq -r '.[] | select(.age > 60) | .source'",
+		cmd_flights,
+	},
+	{
+		"sources",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS,
+		"show how the upstreams fare",
+		"Shows each upstream asked lately for clients: whether it is asked (up), left alone after failures\n"
+		"(down) or being tested (probing), requests that run and wait, answers, the mean time to its first\n"
+		"byte, and while it is left alone until when and why.\n\n"
+		"Examples:\n"
+		"  sluice sources\n"
+		"  sluice sources --json | jq -r '.[] | select(.state != \"up\") | .origin'",
+		cmd_sources,
+	},
+	{
+		"reclaim",
+		"[NAME…]",
+		0,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(all) | OPT_BIT(dry_run) | OPT_BIT(keep_latest),
+		"give back the disk space of saved artifacts that can be had again",
+		"Turns saved artifacts of repositories (in any of their versions) back into lazy ones: the units "
+		"stay,\n"
+		"and the next client that asks has them downloaded again. Uploads, published metadata and what no\n"
+		"source offers any more stay. Artifacts that another repository has, too, go for that one as well.\n\n"
+		"Examples:\n"
+		"  sluice reclaim docs --dry-run\n"
+		"  sluice reclaim docs images\n"
+		"  sluice reclaim --all --keep-latest",
+		cmd_reclaim,
+	},
+	{
 		"repo",
 		"list",
 		1,
@@ -99,7 +153,7 @@ static const struct command commands[] = {
 		"",
 		0,
 		0,
-		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen) | OPT_BIT(shipped) | OPT_BIT(json),
+		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(listen) | OPT_BIT(role) | OPT_BIT(shipped) | OPT_BIT(json),
 		"print the settings in force and where each comes from",
 		"Prints every setting with its value and origin: the default, a line of server.conf, the\n"
 		"environment (SLUICE_SECTION_KEY) or the command line. A wrong one is an error that names its place,\n"

@@ -9,12 +9,12 @@
 #include "cmd/remote_ops.h"
 
 #include <stdio.h>
-
-#define MANIFEST "PULP_MANIFEST"
+#include <string.h>
 
 struct mirror {
 	const struct options *o;
 	const char *name, *base_path;
+	const struct collections *at;
 	struct client *client;
 	json_t *remote, *repository, *distribution;
 	struct sync_done sync;
@@ -23,6 +23,8 @@ struct mirror {
 /* What can be known to be wrong before anything is made, and before the server is asked. */
 static int mirror_check(const struct options *o, struct err *err)
 {
+	const char *format = o->format != NULL ? o->format : "file";
+	bool deb = strcmp(format, "deb") == 0;
 	struct slice policy = slice_str(o->policy), url = slice_trim(slice_str(o->operands[2]));
 	struct url parts;
 	enum policy p;
@@ -31,6 +33,14 @@ static int mirror_check(const struct options *o, struct err *err)
 		return err_set(err, -ERR_INVAL, "there is no policy '%s': immediate, on_demand or streamed", o->policy);
 	if (url_parse(url, &parts, err) < 0)
 		return err_wrap(err, "'%s'", o->operands[2]);
+	if (collections_of(format) == NULL)
+		return err_set(err, -ERR_INVAL, "there is no format '%s': file, rpm or deb", format);
+	if (deb && o->distributions == NULL)
+		return err_set(err, -ERR_INVAL,
+			"--distributions is needed: which ones of the archive, for example 'bookworm'");
+	if (!deb && (o->distributions != NULL || o->components != NULL || o->architectures != NULL))
+		return err_set(
+			err, -ERR_INVAL, "--distributions, --components and --architectures are for --format deb");
 	if (name_check(slice_str(o->operands[1]), err) < 0)
 		return -ERR_INVAL;
 	if (o->base_path != NULL)
@@ -57,7 +67,7 @@ static int mirror_check_base_path(struct mirror *m, struct err *err)
 	{
 		const char *taken = json_text_of(other, "base_path"), *name = json_text_of(other, "name");
 		bool own = strcmp(name, m->name) == 0 &&
-			   slice_starts(slice_str(json_text_of(other, "pulp_href")), SLICE(DISTRIBUTIONS));
+			   slice_starts(slice_str(json_text_of(other, "pulp_href")), slice_str(m->at->distributions));
 
 		if (rc < 0 || own || !base_paths_overlap(slice_str(m->base_path), slice_str(taken)))
 			continue;
@@ -71,6 +81,26 @@ static int mirror_check_base_path(struct mirror *m, struct err *err)
 	return rc;
 }
 
+/* Which part of an archive; what is not given means all of it, also where it was given before. */
+static int mirror_add_choice(const struct mirror *m, json_t *wanted)
+{
+	const struct options *o = m->o;
+
+	if (o->distributions == NULL)
+		return 0;
+	return json_object_set_new(wanted, "distributions", json_string(o->distributions)) |
+	       json_object_set_new(
+		       wanted, "components", o->components != NULL ? json_string(o->components) : json_null()) |
+	       json_object_set_new(
+		       wanted, "architectures", o->architectures != NULL ? json_string(o->architectures) : json_null());
+}
+
+/* Upstream's own metadata is served, as the file format does when it is told to, and the others do always. */
+static bool mirrors(const struct mirror *m)
+{
+	return m->o->mirror || !m->at->publishes_own;
+}
+
 /* Each step fills in what the next one needs. */
 static int mirror_remote(struct mirror *m, struct err *err)
 {
@@ -81,10 +111,14 @@ static int mirror_remote(struct mirror *m, struct err *err)
 
 	buf_add_slice(&url, given);
 	if (slice_ends(given, SLICE("/")))
-		buf_adds(&url, MANIFEST);
+		buf_adds(&url, m->at->manifest);
 	wanted = json_pack("{s:s, s:s, s:s}", "name", m->name, "url", url.p != NULL ? url.p : "", "policy",
 		m->o->policy != NULL ? m->o->policy : "on_demand");
-	rc = wanted != NULL ? ensure_object(m->client, REMOTES, wanted, &m->remote, err)
+	if (wanted != NULL && mirror_add_choice(m, wanted) != 0) {
+		json_decref(wanted);
+		wanted = NULL;
+	}
+	rc = wanted != NULL ? ensure_object(m->client, m->at->remotes, wanted, &m->remote, err)
 			    : err_set(err, -ERR_INVAL, "name or URL are not UTF-8");
 	json_decref(wanted);
 	buf_fini(&url);
@@ -94,8 +128,8 @@ static int mirror_remote(struct mirror *m, struct err *err)
 static int mirror_repository(struct mirror *m, struct err *err)
 {
 	json_t *wanted = json_pack("{s:s, s:s, s:b}", "name", m->name, "remote", json_text_of(m->remote, "pulp_href"),
-		"autopublish", !m->o->mirror);
-	int rc = wanted != NULL ? ensure_object(m->client, REPOSITORIES, wanted, &m->repository, err)
+		"autopublish", !mirrors(m));
+	int rc = wanted != NULL ? ensure_object(m->client, m->at->repositories, wanted, &m->repository, err)
 				: err_set(err, -ERR_NOMEM, "making the repository");
 
 	json_decref(wanted);
@@ -104,7 +138,7 @@ static int mirror_repository(struct mirror *m, struct err *err)
 
 static int mirror_sync(struct mirror *m, struct err *err)
 {
-	json_t *body = json_pack("{s:s, s:b}", "remote", json_text_of(m->remote, "pulp_href"), "mirror", m->o->mirror);
+	json_t *body = json_pack("{s:s, s:b}", "remote", json_text_of(m->remote, "pulp_href"), "mirror", mirrors(m));
 	int rc = body != NULL ? sync_repository(m->client, m->repository, body, m->o->json, &m->sync, err)
 			      : err_set(err, -ERR_NOMEM, "syncing");
 
@@ -116,14 +150,14 @@ static int mirror_sync(struct mirror *m, struct err *err)
  * told that there is no such place. */
 static int mirror_publish(struct mirror *m, struct err *err)
 {
-	return m->sync.changed ? 0 : ensure_published(m->client, m->sync.version, err);
+	return m->sync.changed ? 0 : ensure_published(m->client, m->at->publications, m->sync.version, err);
 }
 
 static int mirror_distribution(struct mirror *m, struct err *err)
 {
 	json_t *wanted = json_pack("{s:s, s:s, s:s}", "name", m->name, "base_path", m->base_path, "repository",
 		json_text_of(m->repository, "pulp_href"));
-	int rc = wanted != NULL ? ensure_object(m->client, DISTRIBUTIONS, wanted, &m->distribution, err)
+	int rc = wanted != NULL ? ensure_object(m->client, m->at->distributions, wanted, &m->distribution, err)
 				: err_set(err, -ERR_INVAL, "name or base path are not UTF-8");
 
 	json_decref(wanted);
@@ -170,8 +204,10 @@ int cmd_mirror(const struct options *o)
 		mirror_distribution,
 		mirror_print,
 	};
-	struct mirror m = {
-		.o = o, .name = o->operands[1], .base_path = o->base_path != NULL ? o->base_path : o->operands[1]};
+	struct mirror m = {.o = o,
+		.at = collections_of(o->format != NULL ? o->format : "file"),
+		.name = o->operands[1],
+		.base_path = o->base_path != NULL ? o->base_path : o->operands[1]};
 	struct err err = ERR_INIT;
 	int rc = mirror_check(o, &err);
 

@@ -25,6 +25,9 @@ enum {
 		"settings file (SLUICE_CONFIG; default: server.conf in the data "                                   \
 		"directory, else /etc/sluice/server.conf, if there)")                                               \
 	X(listen, "listen", 'l', STR, "ADDR:PORT", "where to listen; several with commas; port 0 takes a free one") \
+	X(role, "role", 'r', STR, "ROLE,…",                                                                         \
+		"which roles to play: content, api, worker, redirect, streamer "                                    \
+		"(default: all but streamer)")                                                                      \
 	X(server, "server", 's', STR, "URL",                                                                        \
 		"server to talk to (SLUICE_SERVER; default: the one of the data "                                   \
 		"directory)")                                                                                       \
@@ -38,7 +41,16 @@ enum {
 	X(base_path, "base-path", 'b', STR, "PATH",                                                                 \
 		"path of the content below the server's content URL "                                               \
 		"(default: NAME)")                                                                                  \
-	X(mirror, "mirror", 'm', FLAG, NULL, "drop what upstream has dropped, and publish upstream's own manifest") \
+	X(format, "format", 'f', STR, "FORMAT", "kind of repository: file (default), rpm or deb")                   \
+	X(distributions, "distributions", 0, STR, "LIST",                                                           \
+		"deb: distributions to have, separated by blanks; one that ends in / is flat")                      \
+	X(components, "components", 0, STR, "LIST", "deb: components to have (default: all)")                       \
+	X(architectures, "architectures", 0, STR, "LIST", "deb: architectures to have (default: all)")              \
+	X(mirror, "mirror", 'm', FLAG, NULL,                                                                        \
+		"drop what upstream has dropped, and publish upstream's own metadata (rpm and deb: always)")        \
+	X(all, "all", 'a', FLAG, NULL, "all repositories")                                                          \
+	X(dry_run, "dry-run", 'n', FLAG, NULL, "change nothing: say what would be done")                            \
+	X(keep_latest, "keep-latest", 0, FLAG, NULL, "spare what the latest versions hold")                         \
 	X(shipped, "shipped", 0, FLAG, NULL, "print the commented server.conf with all defaults instead")           \
 	X(json, "json", 'j', FLAG, NULL, "print JSON, for programs")                                                \
 	X(version, "version", 'V', FLAG, NULL, "print the version")                                                 \

@@ -9,6 +9,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#define COLLECTIONS(format_, part_, verbatim_)                           \
+	.format = format_, .remotes = "/pulp/api/v3/remotes/" part_ "/", \
+	.repositories = "/pulp/api/v3/repositories/" part_ "/",          \
+	.publications = "/pulp/api/v3/publications/" verbatim_ "/",      \
+	.distributions = "/pulp/api/v3/distributions/" part_ "/"
+
+static const struct collections all_collections[] = {
+	{COLLECTIONS("file", "file/file", "file/file"), .manifest = "PULP_MANIFEST", .publishes_own = true},
+	{COLLECTIONS("rpm", "rpm/rpm", "rpm/rpm"), .manifest = ""},
+	{COLLECTIONS("deb", "deb/apt", "deb/verbatim"), .manifest = ""},
+};
+
+const struct collections *collections_of(const char *format)
+{
+	for (size_t i = 0; i < ARRAY_LEN(all_collections); i++)
+		if (strcmp(all_collections[i].format, format) == 0)
+			return &all_collections[i];
+	return NULL;
+}
+
 const char *json_text_of(const json_t *object, const char *key)
 {
 	const char *v = json_string_value(json_object_get(object, key));
@@ -75,20 +95,20 @@ int ensure_object(struct client *c, const char *collection, const json_t *wanted
 	return rc;
 }
 
-int ensure_published(struct client *c, const json_t *version, struct err *err)
+int ensure_published(struct client *c, const char *publications, const json_t *version, struct err *err)
 {
 	const char *href = json_text_of(version, "pulp_href");
 	json_t *there = NULL, *wanted = NULL;
 	struct buf path = BUF_INIT(65536);
 	int rc;
 
-	buf_adds(&path, PUBLICATIONS "?repository_version=");
+	buf_addf(&path, "%s?repository_version=", publications);
 	url_encode(&path, slice_str(href), "/");
 	rc = path.failed != 0 ? err_set(err, path.failed, "the version's name is too long")
 			      : client_list(c, path.p, &there, err);
 	if (rc == 0 && json_array_size(there) == 0) {
 		wanted = json_pack("{s:s}", "repository_version", href);
-		rc = wanted != NULL ? client_do(c, "POST", PUBLICATIONS, wanted, false, NULL, err)
+		rc = wanted != NULL ? client_do(c, "POST", publications, wanted, false, NULL, err)
 				    : err_set(err, -ERR_NOMEM, "no memory for the request");
 	}
 	if (rc < 0)

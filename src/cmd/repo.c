@@ -50,12 +50,12 @@ static int repo_fetch(struct client *c, json_t *rows, struct err *err)
 {
 	json_t *repos = NULL, *remotes = NULL, *distributions = NULL, *repo;
 	size_t i;
-	int rc = client_list(c, REPOSITORIES, &repos, err);
+	int rc = client_list(c, ALL_REPOSITORIES, &repos, err);
 
 	if (rc == 0)
-		rc = client_list(c, REMOTES, &remotes, err);
+		rc = client_list(c, ALL_REMOTES, &remotes, err);
 	if (rc == 0)
-		rc = client_list(c, DISTRIBUTIONS, &distributions, err);
+		rc = client_list(c, ALL_DISTRIBUTIONS, &distributions, err);
 	json_array_foreach(repos, i, repo)
 	{
 		if (rc == 0)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/metrics.h"
+#include "content/content.h"
 
 #include <stdlib.h>
 
@@ -108,6 +109,12 @@ static bool is_prefix_without_slash(struct slice path, const char *prefix)
 	return n > 1 && slice_eq(path, slice_of(prefix, n - 1));
 }
 
+/* With or without the slash at its end: both stand in configurations of web servers. */
+static bool is_redirect(struct slice path)
+{
+	return slice_eq(path, SLICE(CONTENT_REDIRECT_PATH)) || slice_eq(path, SLICE(CONTENT_REDIRECT_PATH "/"));
+}
+
 void route_handler(struct http_x *x, const struct http_request *r, void *arg)
 {
 	static const struct {
@@ -122,6 +129,13 @@ void route_handler(struct http_x *x, const struct http_request *r, void *arg)
 
 	if (route->content != NULL && slice_starts(r->path, slice_str(route->content_prefix))) {
 		route->content(x, r, route->content_arg);
+		return;
+	}
+	if (route->redirect != NULL && is_redirect(r->path)) {
+		if (reads)
+			route->redirect(x, r, route->content_arg);
+		else
+			reply_method(x);
 		return;
 	}
 	if (route->api != NULL && slice_starts(r->path, SLICE("/pulp/api/"))) {

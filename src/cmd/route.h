@@ -8,6 +8,7 @@
 struct route {
 	const char *content_prefix;  /* begins and ends with '/' */
 	http_handler *content, *api; /* NULL: this process does not have the role */
+	http_handler *redirect;      /* of the role redirect; content's argument */
 	void *content_arg, *api_arg;
 };
 

@@ -8,8 +8,8 @@
 static const struct {
 	const char *name, *path;
 } counts[] = {
-	{"repositories", REPOSITORIES "?limit=1"},
-	{"distributions", DISTRIBUTIONS "?limit=1"},
+	{"repositories", ALL_REPOSITORIES "?limit=1"},
+	{"distributions", ALL_DISTRIBUTIONS "?limit=1"},
 	{"tasks_waiting", API "tasks/?limit=1&state=waiting"},
 	{"tasks_running", API "tasks/?limit=1&state=running"},
 	{"tasks_failed", API "tasks/?limit=1&state=failed"},
@@ -79,6 +79,15 @@ static void status_text(const json_t *status, struct buf *out)
 	if (json_is_number(json_object_get(storage, "total")))
 		buf_addf(out, "Storage        %.1f GiB used, %.1f of %.1f GiB free\n", gib(storage, "used"),
 			gib(storage, "free"), gib(storage, "total"));
+	if (json_is_number(json_object_get(storage, "artifact_bytes")))
+		buf_addf(out, "Artifacts      %lld, %.1f GiB",
+			(long long)json_integer_value(json_object_get(storage, "artifacts")),
+			gib(storage, "artifact_bytes"));
+	if (json_is_number(json_object_get(storage, "quota")))
+		buf_addf(out, " of at most %.1f GiB, %lld evicted since the start", gib(storage, "quota"),
+			metric_of(status, "sluice_store_evictions_total"));
+	if (json_is_number(json_object_get(storage, "artifact_bytes")))
+		buf_adds(out, "\n");
 	buf_addf(out, "Repositories   %lld, with %lld distributions\n", count_of(status, "repositories"),
 		count_of(status, "distributions"));
 	buf_addf(out, "Downloads      %lld in progress, %lld clients reading them\n",

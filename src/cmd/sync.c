@@ -30,26 +30,34 @@ static int sync_print(const struct options *o, const json_t *repository, const s
 }
 
 /* What `sluice mirror --mirror` made is synced as it was last: it publishes nothing by itself, so an additive sync would make a
- * version that no client sees. */
+ * version that no client sees. So too, at the first sync, what only has upstream's own metadata to publish. */
 static bool was_mirrored(const json_t *repository)
 {
+	const json_t *details = json_object_get(repository, "last_sync_details");
+	struct slice file = slice_str(collections_of("file")->repositories);
+
 	return json_is_false(json_object_get(repository, "autopublish")) &&
-	       json_is_true(json_object_get(json_object_get(repository, "last_sync_details"), "mirror"));
+	       (json_is_true(json_object_get(details, "mirror")) ||
+		       (json_object_size(details) == 0 &&
+			       !slice_starts(slice_str(json_text_of(repository, "pulp_href")), file)));
 }
 
 int cmd_sync(const struct options *o)
 {
-	json_t *repository = NULL, *body = NULL;
+	json_t *found = NULL, *repository = NULL, *body = NULL;
 	struct sync_done done = {0};
 	struct client *c = NULL;
 	struct err err = ERR_INIT;
 	int rc = client_open(o, &c, &err);
 
 	if (rc == 0) {
-		rc = client_find(c, REPOSITORIES, o->operands[1], &repository, &err);
+		rc = client_find(c, ALL_REPOSITORIES, o->operands[1], &found, &err);
 		if (rc == -ERR_NOTFOUND)
 			err_set(&err, rc, "there is no repository '%s'; `sluice repo list` shows what is there",
 				o->operands[1]);
+		/* The list of all formats does not show everything. */
+		if (rc == 0)
+			rc = client_call(c, "GET", json_text_of(found, "pulp_href"), NULL, &repository, &err);
 	}
 	if (rc == 0) {
 		body = json_pack("{s:b}", "mirror", o->mirror || was_mirrored(repository));
@@ -60,6 +68,7 @@ int cmd_sync(const struct options *o)
 	sync_done_fini(&done);
 	json_decref(body);
 	json_decref(repository);
+	json_decref(found);
 	client_close(&c);
 	return rc < 0 ? commands_fail("sync", rc, &err) : EXIT_OK;
 }

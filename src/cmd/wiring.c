@@ -4,10 +4,13 @@
 #include "base/check.h"
 #include "base/fsutil.h"
 #include "base/log.h"
+#include "catalog/acs.h"
 #include "catalog/change.h"
 #include "catalog/repository.h"
+#include "catalog/save.h"
 #include "cmd/config.h"
 #include "cmd/datadir.h"
+#include "space/removal.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -26,18 +29,30 @@ static const struct task_handler common_handlers[] = {
 	{"pulpcore.app.tasks.repository.add_and_remove", modify_task, false},
 	{"pulpcore.app.tasks.orphan.orphan_cleanup", orphan_cleanup_task, false},
 	{"pulpcore.app.tasks.reclaim_space.reclaim_space", reclaim_task, false},
+	{SAVE_TASK, save_task, false},
+	{ACS_TASK, sync_task, false},
 };
 
 static int wire_handlers(struct wiring *w, struct err *err)
 {
-	size_t n = 0, max = 2 * w->formats.count + ARRAY_LEN(common_handlers) + api_task_handler_count;
-	struct task_handler *h = calloc(max, sizeof(*h));
+	size_t n = 0, max = ARRAY_LEN(common_handlers) + api_task_handler_count;
+	const struct sluice_publication_kind *k;
+	struct task_handler *h;
+
+	for (size_t i = 0; i < w->formats.count; i++) {
+		max += 2;
+		for (k = w->formats.list[i]->more_publications; k != NULL && k->kind != NULL; k++)
+			max++;
+	}
+	h = calloc(max, sizeof(*h));
 
 	if (h == NULL)
 		return err_set(err, -ERR_NOMEM, "registering the tasks");
 	for (size_t i = 0; i < w->formats.count; i++) {
 		h[n++] = (struct task_handler){w->formats.list[i]->task_sync, sync_task, false};
 		h[n++] = (struct task_handler){w->formats.list[i]->task_publish, publish_task, false};
+		for (k = w->formats.list[i]->more_publications; k != NULL && k->kind != NULL; k++)
+			h[n++] = (struct task_handler){k->task_publish, publish_task, false};
 	}
 	for (size_t i = 0; i < ARRAY_LEN(common_handlers); i++)
 		h[n++] = common_handlers[i];
@@ -69,17 +84,20 @@ static int wire_shm(struct wiring *w, struct err *err)
 	return shm_open_file(path, &w->shm, err);
 }
 
-static int wire_catalog(struct wiring *w, bool server, struct err *err)
+/* What this process is to the data directory. */
+enum part { PART_SERVER, PART_MEMBER, PART_TASK };
+
+static int wire_catalog(struct wiring *w, enum part part, struct err *err)
 {
 	struct catalog_opts opts = {
 		.url = w->settings.database_url,
 		.busy_timeout_ms = w->settings.database_busy_timeout,
-		.readers = server ? SERVER_READERS : TASK_READERS,
+		.readers = part == PART_TASK ? TASK_READERS : SERVER_READERS,
 		.shm = w->shm,
 		.window_ms = w->settings.content_superseded_window,
 	};
 
-	return catalog_open(&opts, server, &w->catalog, err);
+	return catalog_open(&opts, part == PART_SERVER, &w->catalog, err);
 }
 
 /* Versions and publications in the making have no maker when a server starts. */
@@ -113,6 +131,8 @@ static int wire_api(struct wiring *w, struct err *err)
 		.pool = w->api_pool,
 		.usage = store_usage,
 		.usage_arg = w->store,
+		.store = w->store,
+		.add_units = sync_add_units,
 	};
 	int rc = api_new(&opts, &w->api, err);
 
@@ -121,20 +141,27 @@ static int wire_api(struct wiring *w, struct err *err)
 	return rc;
 }
 
-static int wire_rest(struct wiring *w, bool server, struct err *err)
+static int wire_rest(struct wiring *w, enum part part, struct err *err)
 {
-	int rc = store_open(w->settings.storage_media, server, &w->store, err);
+	bool members = false;
+	int rc = part == PART_SERVER ? datadir_has_members(w->settings.server_data, &members, err) : 0;
 
+	if (rc == 0)
+		rc = store_open(w->settings.storage_media, part == PART_SERVER && !members, &w->store, err);
+	if (rc == 0)
+		rc = space_new(&(struct space_opts){.catalog = w->catalog, .store = w->store, .settings = &w->settings},
+			&w->space, err);
 	if (rc < 0)
 		return rc;
 	w->env = (struct sync_env){
 		.settings = &w->settings,
 		.catalog = w->catalog,
 		.store = w->store,
+		.space = w->space,
 		.formats = w->formats.list,
 	};
 	rc = wire_handlers(w, err);
-	if (rc == 0 && server)
+	if (rc == 0 && part == PART_SERVER)
 		rc = pool_new("api", API_THREADS, API_QUEUE, &w->api_pool, err);
 	if (rc == 0)
 		rc = wire_api(w, err);
@@ -156,14 +183,40 @@ int wiring_open_server(const struct options *o, struct wiring *w, struct err *er
 	if (rc == 0)
 		rc = wire_shm(w, err);
 	if (rc == 0)
-		rc = wire_catalog(w, true, err);
+		rc = wire_catalog(w, PART_SERVER, err);
 	if (rc == 0)
 		rc = sweep_catalog(w, err);
 	if (rc == 0)
-		rc = wire_rest(w, true, err);
+		rc = wire_rest(w, PART_SERVER, err);
+	if (rc == 0)
+		rc = removal_run(w->catalog, w->store, err);
 	if (rc < 0)
 		wiring_close(w);
 	return rc;
+}
+
+int wiring_open_member(const struct options *o, struct wiring *w, struct err *err)
+{
+	int rc;
+
+	*w = (struct wiring){.lock_fd = -1, .tasks_lock_fd = -1};
+	rc = wire_settings(w, o, err);
+	if (rc == 0)
+		rc = datadir_join_members(w->settings.server_data, &w->tasks_lock_fd, err);
+	if (rc == 0)
+		rc = wire_shm(w, err);
+	if (rc == 0)
+		rc = wire_catalog(w, PART_MEMBER, err);
+	if (rc == 0)
+		rc = wire_rest(w, PART_MEMBER, err);
+	if (rc < 0)
+		wiring_close(w);
+	return rc;
+}
+
+bool wiring_needs_lock(const struct settings *s)
+{
+	return settings_list_has(s->server_roles, SLICE("api")) || settings_list_has(s->server_roles, SLICE("worker"));
 }
 
 int wiring_open_task(const struct options *o, struct wiring *w, struct err *err)
@@ -177,9 +230,9 @@ int wiring_open_task(const struct options *o, struct wiring *w, struct err *err)
 	if (rc == 0)
 		rc = wire_shm(w, err);
 	if (rc == 0)
-		rc = wire_catalog(w, false, err);
+		rc = wire_catalog(w, PART_TASK, err);
 	if (rc == 0)
-		rc = wire_rest(w, false, err);
+		rc = wire_rest(w, PART_TASK, err);
 	if (rc < 0)
 		wiring_close(w);
 	return rc;
@@ -192,6 +245,7 @@ void wiring_close(struct wiring *w)
 	if (w->api_pool != NULL)
 		pool_free(&w->api_pool);
 	free(TAKE(w->handlers));
+	space_free(&w->space);
 	store_close(&w->store);
 	catalog_close(&w->catalog);
 	shm_close(&w->shm);

@@ -3,14 +3,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "catalog/save.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 
 /* With the database down the old snapshot serves on; how often to look again. */
 #define RELOAD_RETRY_NS (1 * NS_PER_S)
+/* As many passwords as are checked at once (api/auth.c); each takes some 40 ms, a certificate some 0.2 ms. */
+#define GUARD_THREADS 2
+#define GUARD_QUEUE 1000
 
 /* Loop: those who waited go on, with whatever snapshot there is. */
 static void shard_reload(struct loop_post *p)
@@ -121,10 +127,45 @@ static int64_t files_per_loop(const struct content_opts *o)
 	return MAX((int64_t)rl.rlim_cur / 4 / (int64_t)o->loop_count, 16);
 }
 
+/* Where nothing can be fetched through a front, nothing is saved so. */
+static int64_t max_saves(const struct settings *s)
+{
+	struct buf front = BUF_INIT(0);
+	int rc = save_front(s, &front, NULL);
+
+	buf_fini(&front);
+	return rc < 0 ? 0 : s->lazy_save_queue;
+}
+
+/* What guards need. */
+static int open_doors(struct content *c, struct err *err)
+{
+	int rc;
+
+	if (getrandom(c->proof_salt, sizeof(c->proof_salt), 0) != sizeof(c->proof_salt))
+		return err_sys(err, errno, "random bytes for content guards");
+	if ((rc = delegate_init(c, err)) < 0)
+		return rc;
+	rc = signing_key_load(c->settings->server_data, &c->signing_key, err);
+	return rc < 0 ? rc : pool_new("guard", GUARD_THREADS, GUARD_QUEUE, &c->guard_pool, err);
+}
+
+#define SWEPT_MAX 500
+
+/* Loop: entries that no request can use any more keep no file open, for it may have been reclaimed. */
+static void shard_beat(void *arg)
+{
+	struct shard_state *sh = arg;
+
+	if (sh->snap != NULL)
+		cache_sweep(sh->cache, sh->snap->generation, SWEPT_MAX);
+}
+
 int content_new(const struct content_opts *o, struct content **out, struct err *err)
 {
 	struct content *c = calloc(1, sizeof(*c));
-	struct lazy_opts lo = {.pool = o->pool, .catalog = o->catalog, .store = o->store, .settings = o->settings};
+	struct lazy_opts lo = {
+		.pool = o->pool, .catalog = o->catalog, .store = o->store, .settings = o->settings, .space = o->space};
 	int rc = -ERR_NOMEM;
 
 	if (c == NULL)
@@ -136,7 +177,17 @@ int content_new(const struct content_opts *o, struct content **out, struct err *
 	c->store = o->store;
 	c->shm = o->shm;
 	c->needs_publication = o->needs_publication;
+	c->on_missing = strcmp(o->settings->content_on_missing, "redirect") == 0 ? MISSING_REDIRECT
+			: strcmp(o->settings->content_on_missing, "refuse") == 0 ? MISSING_REFUSE
+										 : MISSING_STREAM;
+	c->login = o->login;
+	c->login_arg = o->login_arg;
 	c->prefix = slice_str(o->settings->content_path_prefix);
+	if (save_queue_init(&c->saves, c->pool, c->catalog, max_saves(o->settings), &c->jobs) < 0)
+		goto nomem;
+	if ((rc = open_doors(c, err)) < 0)
+		goto fail;
+	rc = -ERR_NOMEM;
 	c->shards = calloc(o->loop_count, sizeof(*c->shards));
 	if (c->shards == NULL)
 		goto nomem;
@@ -154,7 +205,9 @@ int content_new(const struct content_opts *o, struct content **out, struct err *
 						.pool = c->pool,
 						.catalog = c->catalog,
 						.interval_ms = c->settings->storage_use_interval,
-						.jobs = &c->jobs}) < 0)
+						.jobs = &c->jobs,
+						.beat = shard_beat,
+						.arg = sh}) < 0)
 			goto nomem;
 	}
 	if ((rc = lazy_new(&lo, &c->lazy, err)) < 0)
@@ -166,6 +219,70 @@ nomem:
 fail:
 	content_free(&c);
 	return rc;
+}
+
+static int flights(void *arg, struct flight_view *out, size_t max, size_t *n, int64_t *total)
+{
+	struct content *c = arg;
+
+	return lazy_flights(c->lazy, out, max, n, total);
+}
+
+static int sources(void *arg, struct source_view *out, size_t max, size_t *n, int64_t *total)
+{
+	struct content *c = arg;
+
+	return lazy_sources(c->lazy, out, max, n, total);
+}
+
+void content_activity(struct content *c, struct activity *out)
+{
+	*out = (struct activity){.flights = flights, .sources = sources, .arg = c};
+}
+
+/* ---- evicted ---- */
+
+struct gone {
+	struct content *c;
+	_Atomic size_t refs; /* loops that have not seen it yet */
+	size_t count;
+	int64_t ids[SPACE_GONE_MAX];
+	struct gone_post {
+		struct loop_post post;
+		struct gone *gone;
+		struct cache *cache;
+	} posts[];
+};
+
+static void shard_gone(struct loop_post *p)
+{
+	struct gone_post *gp = container_of(p, struct gone_post, post);
+	struct gone *g = gp->gone;
+	struct content *c = g->c;
+
+	cache_forget(gp->cache, g->ids, g->count);
+	if (atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) == 1)
+		free(g);
+	atomic_fetch_sub_explicit(&c->jobs, 1, memory_order_release);
+}
+
+void content_gone(void *content, const int64_t *artifact_ids, size_t count)
+{
+	struct content *c = content;
+	struct gone *g = calloc(1, sizeof(*g) + c->shard_count * sizeof(g->posts[0]));
+
+	if (g == NULL) /* they stay open until something else takes their place */
+		return;
+	BUG(count > SPACE_GONE_MAX);
+	g->c = c;
+	g->count = count;
+	memcpy(g->ids, artifact_ids, count * sizeof(*artifact_ids));
+	atomic_init(&g->refs, c->shard_count);
+	for (size_t i = 0; i < c->shard_count; i++) {
+		g->posts[i] = (struct gone_post){.post.fn = shard_gone, .gone = g, .cache = c->shards[i].cache};
+		atomic_fetch_add_explicit(&c->jobs, 1, memory_order_relaxed);
+		loop_post(c->shards[i].loop, &g->posts[i].post);
+	}
 }
 
 static bool is_busy(struct content *c)
@@ -196,6 +313,8 @@ void content_free(struct content **pc)
 
 	if (c == NULL)
 		return;
+	if (c->guard_pool != NULL)
+		pool_free(&c->guard_pool);
 	for (size_t i = 0; c->shards != NULL && i < c->shard_count; i++) {
 		struct shard_state *sh = &c->shards[i];
 		struct request *rq, *next;
@@ -207,10 +326,13 @@ void content_free(struct content **pc)
 		snapshot_unref(&sh->snap);
 		cache_free(&sh->cache);
 		use_fini(&sh->uses);
+		proofs_free(&sh->proofs);
 	}
 	lazy_free(&c->lazy);
 	snapshot_unref(&c->snap);
+	save_queue_fini(&c->saves);
 	free(c->shards);
+	free(c->delegate_root);
 	(void)pthread_mutex_destroy(&c->lock);
 	free(c);
 }

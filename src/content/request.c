@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/url.h"
+#include "catalog/save.h"
 #include "content/answer.h"
 #include "http/range.h"
 
@@ -13,17 +14,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#define FREE_MAX 256 /* requests kept for the next ones */
 
 static const struct served_distribution *dist_of(const struct request *rq)
 {
 	return &rq->snap->table->d[rq->dist];
 }
 
-static enum step fail(struct request *rq, int code, int64_t retry_after_s)
+enum step request_fail(struct request *rq, int code, int64_t retry_after_s)
 {
 	struct http_x *x = TAKE(rq->x);
 
-	answer_failure(x, code, retry_after_s);
+	if (rq->role == ROLE_STREAMER)
+		answer_failure_bare(x, code, retry_after_s);
+	else
+		answer_failure(x, code, retry_after_s);
 	return STEP_DONE;
 }
 
@@ -46,14 +53,14 @@ static enum step step_match(struct request *rq)
 	if (rc == 0)
 		return STEP_WAIT;
 	if (rc < 0)
-		return fail(rq, rc, -1);
+		return request_fail(rq, rc, -1);
 	rq->snap = rq->shard->snap;
 	if (path.p == NULL)
-		return STEP_redirect;
+		return rq->role == ROLE_CONTENT ? STEP_redirect : STEP_unknown;
 	rq->dist = snapshot_match(rq->snap, path, &rq->rest);
 	if (rq->dist >= 0)
 		return STEP_guard;
-	return STEP_above;
+	return rq->role == ROLE_CONTENT ? STEP_above : STEP_unknown;
 }
 
 /* ---- above the distributions: their base_paths as a tree of directories ---- */
@@ -67,7 +74,7 @@ static enum step step_above(struct request *rq)
 	if (path.n == 0 || path.p[path.n - 1] == '/') {
 		rc = listing_of_distributions(rq, path);
 		if (rc < 0)
-			return fail(rq, rc, -1);
+			return request_fail(rq, rc, -1);
 		if (rc == 0)
 			return STEP_unknown;
 		listing_reply(rq);
@@ -75,7 +82,7 @@ static enum step step_above(struct request *rq)
 	}
 	dir = arena_printf(http_arena(rq->x), "%.*s/", SLICE_ARG(path));
 	if (dir == NULL)
-		return fail(rq, -ERR_NOMEM, -1);
+		return request_fail(rq, -ERR_NOMEM, -1);
 	return listing_any_distribution(rq->snap, slice_str(dir)) ? STEP_redirect : STEP_unknown;
 }
 
@@ -83,14 +90,25 @@ static enum step step_above(struct request *rq)
 
 static enum step step_guard(struct request *rq)
 {
-	if (dist_of(rq)->content_guard_id != 0) {
-		/* No guard can be evaluated by this version, so nobody passes. */
-		struct http_x *x = TAKE(rq->x);
+	int64_t guard_id = dist_of(rq)->content_guard_id;
+	enum step next;
+	int rc;
 
-		http_reply_text(x, 403, "Access denied.", "403: Access denied.", -1);
-		return STEP_DONE;
-	}
-	return rq->rest.p == NULL ? STEP_redirect : STEP_resolve;
+	/* Whoever reaches the streamer was let through on the way to it. */
+	if (guard_id == 0 || rq->role == ROLE_STREAMER)
+		return guard_passed(rq);
+	rc = guard_request(rq, guard_id, &next);
+	return rc < 0 ? request_fail(rq, rc, -1) : next;
+}
+
+/* The same to everyone and for every path: what was missing is for the log. */
+static enum step step_denied(struct request *rq)
+{
+	struct http_x *x = TAKE(rq->x);
+
+	metric_inc(M_content_denied);
+	http_reply_text(x, 403, "Access denied.", "403: Access denied.", -1);
+	return STEP_DONE;
 }
 
 /* ---- resolve ---- */
@@ -106,11 +124,17 @@ static enum step step_resolve(struct request *rq)
 	if (rc < 0) {
 		log_error("content", "request %" PRIx64 " of '%s': %s", rq->id, dist_of(rq)->base_path,
 			rq->job_err.code != 0 ? rq->job_err.msg : err_text(rc));
-		return fail(rq, rc, -1);
+		return request_fail(rq, rc, -1);
 	}
+	if (rq->role != ROLE_CONTENT && rq->entry->kind != ENTRY_FILE)
+		return STEP_unknown; /* only artifacts are lazy */
 	switch (rq->entry->kind) {
 	case ENTRY_FILE:
-		return rq->entry->fd >= 0 || rq->entry->data != NULL ? STEP_hit : STEP_miss;
+		if (rq->role == ROLE_REDIRECT)
+			return STEP_away;
+		if (rq->entry->fd >= 0 || rq->entry->data != NULL)
+			return STEP_hit;
+		return rq->entry->in_store ? STEP_reopen : STEP_miss;
 	case ENTRY_DIR:
 		return STEP_listing;
 	case ENTRY_REDIRECT:
@@ -118,6 +142,16 @@ static enum step step_resolve(struct request *rq)
 	default:
 		return STEP_unknown;
 	}
+}
+
+/* If it takes more than a look into the store, or it is gone: from the beginning, by the pool. */
+static enum step step_reopen(struct request *rq)
+{
+	if (resolve_reopen(rq))
+		return STEP_hit;
+	cache_drop(rq->entry);
+	entry_unref(&rq->entry);
+	return STEP_resolve;
 }
 
 /* ---- hit ---- */
@@ -134,23 +168,100 @@ static void release_entry_fd(void *arg, int fd)
 	release_entry(arg);
 }
 
+/* The answer, but for what only a flight knows. `size` is room for its digits, and for as long as the answer is needed. */
+static struct http_reply reply_of(const struct request *rq, char size[24], struct http_header *size_field)
+{
+	const struct entry *e = rq->entry;
+	struct http_reply r = {.status = 200,
+		.content_type = e->type,
+		.etag = e->etag[0] != '\0' ? e->etag : NULL,
+		.last_modified_s = e->what.date_us / US_PER_S,
+		.ranges = true,
+		.size = rq->size};
+
+	if (rq->size >= 0) {
+		int n = snprintf(size, 24, "%" PRId64, rq->size);
+
+		*size_field = (struct http_header){SLICE("X-PULP-ARTIFACT-SIZE"), slice_of(size, (size_t)n)};
+		r.headers = size_field;
+		r.header_count = 1;
+	}
+	return r;
+}
+
+/* Has the entry, from now on, an answer made ready? */
+static bool make_ready(struct request *rq)
+{
+	struct entry *e = rq->entry;
+	struct http_header field;
+	char digits[24];
+	struct http_reply r = reply_of(rq, digits, &field);
+
+	/* who is to be told a file's name is not known before he is looked at */
+	if (rq->shard->content->delegate != DELEGATE_NONE)
+		return false;
+	if (e->room == NULL && (e->room = malloc(HTTP_READY_ROOM)) == NULL)
+		return false;
+	return http_ready_make(rq->x, &r, e->room, e->data != NULL ? (size_t)e->size : 0, &e->ready) == 0;
+}
+
 static enum step step_hit(struct request *rq)
 {
 	struct entry *e = rq->entry;
 
+	metric_inc(M_content_hits);
+	use_note(&rq->shard->uses, e);
 	rq->size = e->size;
+	if (rq->role == ROLE_CONTENT && http_ready_fits(rq->x) && (e->ready.p != NULL || make_ready(rq)))
+		return STEP_ready;
+	if (rq->shard->content->delegate != DELEGATE_NONE && delegate_fits(rq))
+		return STEP_delegate;
 	rq->body = e->data != NULL
 			   ? body_memory_in(http_arena(rq->x), e->data, (size_t)e->size, release_entry, entry_ref(e))
 			   : body_file_in(http_arena(rq->x), e->fd, e->size, release_entry_fd, entry_ref(e));
 	if (rq->body == NULL) {
-		struct entry *extra = e;
-
-		entry_unref(&extra);
-		return fail(rq, -ERR_NOMEM, -1);
+		release_entry(e);
+		return request_fail(rq, -ERR_NOMEM, -1);
 	}
-	metric_inc(M_content_hits);
-	use_note(&rq->shard->uses, e);
 	return STEP_respond;
+}
+
+static enum step step_delegate(struct request *rq)
+{
+	struct http_header fields[2];
+	char digits[24];
+	struct http_reply r = reply_of(rq, digits, &fields[1]);
+
+	if (delegate_fields(rq, fields) < 0)
+		return request_fail(rq, -ERR_NOMEM, -1);
+	metric_inc(M_content_delegated);
+	r.headers = fields;
+	r.header_count = ARRAY_LEN(fields);
+	r.ranges = false; /* of the file, which is the other's */
+	r.size = 0;
+	r.note = "delegated";
+	http_reply(TAKE(rq->x), &r);
+	return STEP_DONE;
+}
+
+static enum step step_ready(struct request *rq)
+{
+	struct http_x *x = TAKE(rq->x);
+	struct entry *e = rq->entry;
+	struct body *body;
+
+	if (e->data != NULL) {
+		http_reply_ready(x, &e->ready, NULL, release_entry, entry_ref(e), "hit");
+		return STEP_DONE;
+	}
+	body = body_file_in(http_arena(x), e->fd, e->size, release_entry_fd, entry_ref(e));
+	if (body == NULL) {
+		release_entry(e);
+		answer_failure(x, -ERR_NOMEM, -1);
+	} else {
+		http_reply_ready(x, &e->ready, body, NULL, NULL, "hit");
+	}
+	return STEP_DONE;
 }
 
 /* ---- miss ---- */
@@ -164,6 +275,7 @@ static struct flight_want want_of(const struct request *rq)
 		.digests = w->digests,
 		.size = w->size,
 		.saved = w->saved,
+		.passing = rq->role == ROLE_STREAMER,
 		.alone = rq->alone};
 }
 
@@ -174,7 +286,7 @@ static bool join_flight(struct request *rq)
 	int rc = flight_join(rq->shard->content->lazy, &want, &rq->flight);
 
 	if (rc < 0) {
-		(void)fail(rq, rc, -1);
+		(void)request_fail(rq, rc, -1);
 		return false;
 	}
 	if (!rq->alone)
@@ -195,7 +307,7 @@ static enum step flight_failed(struct request *rq, struct flight *f, enum step a
 		return again;
 	}
 	flight_error(f, &err, &retry_after_s);
-	return fail(rq, err.code, retry_after_s);
+	return request_fail(rq, err.code, retry_after_s);
 }
 
 /* What the flight saved is found in the store by whoever resolves the path from now on. */
@@ -211,6 +323,69 @@ static void flight_left(void *arg, const struct flight *f)
 
 	forget_entry_if_saved(e, f);
 	entry_unref(&e);
+}
+
+/* The same for the streamer, whose complete downloads are to be saved, too (S3). */
+struct passage {
+	struct entry *entry;
+	struct save_queue *saves;
+	char *target;
+};
+
+static void passage_free(struct passage *p)
+{
+	entry_unref(&p->entry);
+	free(p->target);
+	free(p);
+}
+
+static void flight_passed(void *arg, const struct flight *f)
+{
+	struct passage *p = arg;
+
+	forget_entry_if_saved(p->entry, f);
+	if (flight_is_done(f) && !flight_was_saved(f))
+		save_want(p->saves, p->entry->what.content_artifact_id, p->entry->what.saved, slice_str(p->target));
+	passage_free(p);
+}
+
+/* NULL: out of memory. */
+static struct passage *passage_new(struct request *rq)
+{
+	struct passage *p = malloc(sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	*p = (struct passage){entry_ref(rq->entry), &rq->shard->content->saves, slice_dup(rq->target)};
+	if (p->target == NULL) {
+		passage_free(p);
+		p = NULL;
+	}
+	return p;
+}
+
+static struct body *body_of_flight(struct request *rq)
+{
+	struct passage *p;
+	struct entry *extra;
+	struct body *b;
+
+	if (rq->role == ROLE_STREAMER && !rq->by_save_task) {
+		p = passage_new(rq);
+		if (p == NULL) {
+			flight_leave(&rq->flight);
+			return NULL;
+		}
+		b = flight_body(rq->flight, flight_passed, p);
+		if (b == NULL)
+			passage_free(p);
+		return b;
+	}
+	extra = entry_ref(rq->entry);
+	b = flight_body(rq->flight, flight_left, extra);
+	if (b == NULL)
+		entry_unref(&extra);
+	return b;
 }
 
 /* Which byte is sent first, and how far from there: only then there is something to say. A condition that fails needs no byte at all, and no download:
@@ -234,20 +409,17 @@ static enum step step_miss(struct request *rq)
 		rq->size = rq->entry->size;
 		return STEP_respond;
 	}
+	if (rq->role == ROLE_CONTENT && rq->shard->content->on_missing != MISSING_STREAM)
+		return STEP_away;
 	if (rq->http->method == HTTP_HEAD && rq->entry->size >= 0)
 		return STEP_prospect;
 	if (rq->flight == NULL && !join_flight(rq))
 		return STEP_DONE;
 	if (rq->body == NULL) {
-		struct flight *f = rq->flight; /* the body has the reference now; rq->flight only looks */
-
-		rq->body = flight_body(f, flight_left, entry_ref(rq->entry));
+		rq->body = body_of_flight(rq); /* it has the reference now; rq->flight only looks */
 		if (rq->body == NULL) {
-			struct entry *extra = rq->entry;
-
-			entry_unref(&extra);
 			rq->flight = NULL;
-			return fail(rq, -ERR_NOMEM, -1);
+			return request_fail(rq, -ERR_NOMEM, -1);
 		}
 	}
 	for (;;) {
@@ -311,7 +483,7 @@ static enum step step_listing(struct request *rq)
 	}
 	rq->step = STEP_listing;
 	rc = rq->job_rc < 0 ? rq->job_rc : listing_start(rq);
-	return rc < 0 ? fail(rq, rc, -1) : STEP_WAIT;
+	return rc < 0 ? request_fail(rq, rc, -1) : STEP_WAIT;
 }
 
 static enum step step_redirect(struct request *rq)
@@ -340,51 +512,99 @@ static enum step step_unknown(struct request *rq)
 {
 	static const char no_source[] =
 		"Distribution is not pointing to a publication, repository, repository version, or remote.";
-	struct http_x *x = TAKE(rq->x);
+	struct http_x *x;
 
 	metric_inc(M_content_not_found);
+	if (rq->role == ROLE_STREAMER)
+		return request_fail(rq, -ERR_NOTFOUND, -1);
+	x = TAKE(rq->x);
 	if (rq->dist >= 0 && !dist_of(rq)->has_source)
 		http_reply_text(x, 404, no_source, NULL, -1);
 	else
-		answer_failure(x, -ERR_NOTFOUND, -1);
+		answer_failure_kept(x, -ERR_NOTFOUND, &rq->shard->unknown);
 	return STEP_DONE;
+}
+
+static enum step step_away(struct request *rq)
+{
+	return redirect_step(rq);
 }
 
 /* ---- respond ---- */
 
+/* Upstream's own fields in front of those of `r`; without memory for them the answer goes without. */
+static void add_upstream_fields(const struct request *rq, struct arena *a, struct http_reply *r)
+{
+	size_t n = flight_header_count(rq->flight), count = 0;
+	struct http_header *all = arena_alloc(a, (n + r->header_count) * sizeof(*all));
+
+	if (all == NULL)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const char *name, *value;
+		struct http_header *h = &all[count];
+
+		flight_header(rq->flight, i, &name, &value);
+		h->name = slice_str(arena_strdup(a, slice_str(name)));
+		h->value = slice_str(arena_strdup(a, slice_str(value)));
+		count += h->name.p != NULL && h->value.p != NULL;
+	}
+	for (size_t i = 0; i < r->header_count; i++)
+		all[count++] = r->headers[i];
+	r->headers = all;
+	r->header_count = count;
+}
+
+/* What upstream itself says of it, absences included, and how long the cache in front may keep it. */
+static void as_streamer(const struct request *rq, struct arena *a, struct http_reply *r)
+{
+	size_t n = rq->flight != NULL ? flight_header_count(rq->flight) : 0, count = 0;
+	struct http_header *all = arena_alloc(a, (n + 1) * sizeof(*all));
+	const char *max_age = arena_printf(
+		a, "public, max-age=%" PRId64, rq->shard->content->settings->lazy_streamer_cache_timeout / 1000);
+
+	r->header_count = 0;
+	if (all == NULL || max_age == NULL)
+		return;
+	if (n > 0) {
+		r->content_type = r->etag = NULL;
+		r->last_modified_s = 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const char *name, *kept;
+		struct slice value;
+
+		flight_header(rq->flight, i, &name, &kept);
+		value = slice_str(kept = arena_strdup(a, slice_str(kept)));
+		if (kept == NULL)
+			continue;
+		if (strcasecmp(name, "Content-Type") == 0)
+			r->content_type = kept;
+		else if (strcasecmp(name, "ETag") == 0)
+			r->etag = kept;
+		else if (strcasecmp(name, "Last-Modified") == 0 && clock_http_parse(value, &r->last_modified_s) == 0)
+			continue;
+		else if (strcasecmp(name, "Cache-Control") != 0)
+			all[count++] = (struct http_header){slice_str(arena_strdup(a, slice_str(name))), value};
+	}
+	all[count++] = (struct http_header){SLICE("Cache-Control"), slice_str(max_age)};
+	r->headers = all;
+	r->header_count = count;
+}
+
 static enum step step_respond(struct request *rq)
 {
 	struct http_x *x = TAKE(rq->x);
-	struct entry *e = rq->entry;
-	size_t upstream = rq->flight != NULL ? flight_header_count(rq->flight) : 0;
-	struct http_header *headers = arena_alloc(http_arena(x), (upstream + 1) * sizeof(*headers));
-	struct http_reply r = {.status = 200,
-		.content_type = e->type,
-		.etag = e->etag[0] != '\0' ? e->etag : NULL,
-		.last_modified_s = e->what.date_us / US_PER_S,
-		.ranges = true,
-		.headers = headers,
-		.body = TAKE(rq->body),
-		.size = rq->size};
+	struct http_header field;
+	char digits[24];
+	struct http_reply r = reply_of(rq, digits, &field);
 
+	r.body = TAKE(rq->body);
 	r.note = rq->flight != NULL ? "flight" : (r.body != NULL ? "hit" : "known");
-	if (headers != NULL) {
-		char *size = rq->size >= 0 ? arena_printf(http_arena(x), "%" PRId64, rq->size) : NULL;
-
-		for (size_t i = 0; i < upstream; i++) {
-			const char *name, *value;
-			struct http_header *h = &headers[r.header_count];
-
-			flight_header(rq->flight, i, &name, &value);
-			h->name = slice_str(arena_strdup(http_arena(x), slice_str(name)));
-			h->value = slice_str(arena_strdup(http_arena(x), slice_str(value)));
-			r.header_count +=
-				h->name.p != NULL && h->value.p != NULL; /* the answer does not depend on it */
-		}
-		if (size != NULL)
-			headers[r.header_count++] =
-				(struct http_header){SLICE("X-PULP-ARTIFACT-SIZE"), slice_str(size)};
-	}
+	if (rq->role == ROLE_STREAMER)
+		as_streamer(rq, http_arena(x), &r);
+	else if (rq->flight != NULL)
+		add_upstream_fields(rq, http_arena(x), &r);
 	rq->flight = NULL; /* the body's */
 	http_reply(x, &r);
 	return STEP_DONE;
@@ -397,6 +617,13 @@ static enum step (*const steps[])(struct request *rq) = {
 	CONTENT_STEPS(X)
 #undef X
 };
+
+/* Only the loop writes it: no locked instruction. */
+static void busy_add(struct shard_state *sh, int64_t n)
+{
+	atomic_store_explicit(
+		&sh->busy, atomic_load_explicit(&sh->busy, memory_order_relaxed) + n, memory_order_release);
+}
 
 void request_free(struct request *rq)
 {
@@ -414,9 +641,14 @@ void request_free(struct request *rq)
 	buf_fini(&rq->page);
 	free(rq->own);
 	rq->magic = 0;
-	rq->next = sh->free_list;
-	sh->free_list = rq;
-	atomic_fetch_sub_explicit(&sh->busy, 1, memory_order_release);
+	if (sh->free_count < FREE_MAX) {
+		rq->next = sh->free_list;
+		sh->free_list = rq;
+		sh->free_count++;
+	} else {
+		free(rq);
+	}
+	busy_add(sh, -1);
 }
 
 void request_run(struct request *rq)
@@ -464,10 +696,12 @@ static struct request *request_new(struct shard_state *sh)
 {
 	struct request *rq = sh->free_list;
 
-	if (rq != NULL)
+	if (rq != NULL) {
 		sh->free_list = rq->next;
-	else if ((rq = malloc(sizeof(*rq))) == NULL)
+		sh->free_count--;
+	} else if ((rq = malloc(sizeof(*rq))) == NULL) {
 		return NULL;
+	}
 	memset(rq, 0, offsetof(struct request, found));
 	rq->page = BUF_INIT(PAGE_MAX);
 	rq->job_rc = 0;
@@ -479,7 +713,7 @@ static struct request *request_new(struct shard_state *sh)
 	rq->size = -1;
 	rq->wake.loop = sh->loop;
 	rq->wake.post.fn = woken;
-	atomic_fetch_add_explicit(&sh->busy, 1, memory_order_relaxed);
+	busy_add(sh, 1);
 	return rq;
 }
 
@@ -492,20 +726,63 @@ static struct shard_state *shard_of(struct content *c, const struct loop *lp)
 	return NULL;
 }
 
-void content_handler(struct http_x *x, const struct http_request *r, void *content)
+struct request *request_start(
+	struct content *c, struct http_x *x, const struct http_request *r, enum request_role role, struct slice path)
 {
-	struct content *c = content;
 	struct request *rq = request_new(shard_of(c, http_loop(x)));
 
 	if (rq == NULL) {
 		answer_failure(x, -ERR_NOMEM, -1);
-		return;
+		return NULL;
 	}
 	rq->x = x;
 	rq->http = r;
 	rq->id = r->id;
-	/* The prefix without its slash is redirected: then there is no path at all. */
-	rq->path = r->path.n >= c->prefix.n ? slice_of(r->path.p + c->prefix.n, r->path.n - c->prefix.n) : SLICE_NULL;
+	rq->role = role;
+	rq->path = path;
+	rq->target = r->target;
 	http_on_abort(x, aborted, rq);
+	return rq;
+}
+
+/* The prefix without its slash is redirected: then there is no path at all. */
+static struct slice below_prefix(const struct content *c, struct slice path)
+{
+	return path.n >= c->prefix.n ? slice_of(path.p + c->prefix.n, path.n - c->prefix.n) : SLICE_NULL;
+}
+
+void content_handler(struct http_x *x, const struct http_request *r, void *content)
+{
+	struct request *rq = request_start(content, x, r, ROLE_CONTENT, below_prefix(content, r->path));
+
+	if (rq != NULL)
+		request_run(rq);
+}
+
+/* Without the scheme and host that a proxy may put in front. */
+static struct slice target_in_origin_form(struct slice target)
+{
+	ptrdiff_t at = 0;
+
+	for (int slashes = 0; target.n > 0 && target.p[0] != '/' && at < (ptrdiff_t)target.n; at++)
+		if (target.p[at] == '/' && ++slashes == 3)
+			return slice_of(target.p + at, target.n - (size_t)at);
+	return target;
+}
+
+void content_streamer_handler(struct http_x *x, const struct http_request *r, void *content)
+{
+	struct content *c = content;
+	struct request *rq;
+
+	if (!slice_starts(r->path, c->prefix)) {
+		answer_failure_bare(x, -ERR_NOTFOUND, -1);
+		return;
+	}
+	rq = request_start(c, x, r, ROLE_STREAMER, below_prefix(c, r->path));
+	if (rq == NULL)
+		return;
+	rq->target = target_in_origin_form(r->target);
+	rq->by_save_task = http_header_get(r, SLICE(SAVE_FIELD)).p != NULL;
 	request_run(rq);
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static const struct served_distribution *dist_of(const struct request *rq)
@@ -136,18 +137,46 @@ static void open_saved(struct request *rq, struct entry *e)
 			log_error("content", "request %" PRIx64 ": store: %s", rq->id, err.msg);
 		return;
 	}
+	e->in_store = true;
 	e->fd = fd;
 	e->size = size;
 	if (size > SMALL_BODY)
 		return;
-	e->data = malloc(size > 0 ? (size_t)size : 1);
-	if (e->data == NULL)
+	e->room = malloc(HTTP_READY_ROOM + (size_t)size);
+	if (e->room == NULL)
 		return;
-	if (fs_pread_all(fd, e->data, (size_t)size, 0, &err) < 0) {
-		free(TAKE(e->data));
+	if (fs_pread_all(fd, e->room + HTTP_READY_ROOM, (size_t)size, 0, &err) < 0) {
+		free(TAKE(e->room));
 		return;
 	}
+	e->data = e->room + HTTP_READY_ROOM;
 	fs_close(&e->fd);
+}
+
+bool resolve_reopen(struct request *rq)
+{
+	struct entry *e = rq->entry;
+	struct iovec body = {.iov_len = (size_t)e->size};
+	int fd = -1;
+
+	if (store_get_cached(rq->shard->content->store, e->what.digests.d[DIGEST_SHA256], e->size, &fd) < 0)
+		return false;
+	if (e->size > SMALL_BODY) {
+		e->fd = fd;
+	} else if ((e->room = malloc(HTTP_READY_ROOM + body.iov_len)) != NULL) {
+		body.iov_base = e->room + HTTP_READY_ROOM;
+		if (e->size == 0 || preadv2(fd, &body, 1, 0, RWF_NOWAIT) == e->size)
+			e->data = body.iov_base;
+		else
+			free(TAKE(e->room));
+	}
+	if (e->fd < 0)
+		fs_close(&fd);
+	if (e->fd < 0 && e->data == NULL)
+		return false;
+	cache_holds(e);
+	metric_inc(M_content_reopens);
+	return true;
 }
 
 /* Pool: the sets in turn, then directories of the current one. */
@@ -256,6 +285,16 @@ int request_detach(struct request *rq)
 	return 0;
 }
 
+/* Where no flight looks once more what is missing, the catalog and the store are asked each time: another process may have saved it. */
+static bool is_stale(const struct request *rq)
+{
+	const struct entry *e = rq->entry;
+	bool sent_away = rq->role == ROLE_REDIRECT ||
+			 (rq->role == ROLE_CONTENT && rq->shard->content->on_missing != MISSING_STREAM);
+
+	return sent_away && e->kind == ENTRY_FILE && !e->in_store;
+}
+
 int resolve_start(struct request *rq)
 {
 	struct shard_state *sh = rq->shard;
@@ -263,6 +302,10 @@ int resolve_start(struct request *rq)
 	if (rq->job_rc < 0)
 		return rq->job_rc;
 	rq->entry = cache_get(sh->cache, rq->path, rq->snap->generation);
+	if (rq->entry != NULL && is_stale(rq)) {
+		cache_drop(rq->entry);
+		entry_unref(&rq->entry);
+	}
 	if (rq->entry != NULL) {
 		metric_inc(M_content_cache_hits);
 		return 1;

@@ -110,6 +110,8 @@ int snapshot_load(struct catalog *c, uint64_t generation, int64_t window_us,
 	rc = catalog_read(c, &t, err);
 	if (rc == 0)
 		rc = catalog_served_load(t, window_us, needs_publication, &s->table, err);
+	if (rc == 0)
+		rc = guards_load(t, old != NULL ? old->guards : NULL, &s->guards, err);
 	txn_end(&t);
 	if (rc == 0 && (rc = inherit_all(s, old)) < 0)
 		(void)err_set(err, rc, "out of memory");
@@ -139,6 +141,7 @@ void snapshot_unref(struct snapshot **ps)
 		free(s->filters[i]);
 	}
 	free(s->filters);
+	guards_free(&s->guards);
 	if (s->table != NULL)
 		served_table_free(&s->table);
 	free(s);

@@ -5,6 +5,7 @@
 
 #include "catalog/served.h"
 #include "content/pathset.h"
+#include "guard/guard.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@ struct snapshot {
 	_Atomic int refs;
 	uint64_t generation; /* read before the catalog was: what is newer is seen as newer */
 	struct served_table *table;
+	struct guards *guards;
 	struct filter ***filters; /* [distribution][set] */
 };
 

@@ -112,6 +112,8 @@ static void on_beat(struct loop_timer *t)
 	struct use_log *u = container_of(t, struct use_log, beat);
 
 	u->tick++;
+	if (u->o.beat != NULL)
+		u->o.beat(u->o.arg);
 	if (u->tick % u->flush_every == 0 || u->noted_n > USE_ROOM / 2)
 		flush(u);
 	(void)loop_timer_set(

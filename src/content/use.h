@@ -18,8 +18,10 @@ struct use_opts {
 	struct loop *loop;
 	struct pool *pool;
 	struct catalog *catalog;
-	int64_t interval_ms;   /* 0: nothing is noted */
-	_Atomic int64_t *jobs; /* counts batches on their way */
+	int64_t interval_ms;     /* 0: nothing is noted */
+	_Atomic int64_t *jobs;   /* counts batches on their way */
+	void (*beat)(void *arg); /* called once a second at least, too; may be NULL */
+	void *arg;
 };
 
 struct use_log {

@@ -83,7 +83,9 @@ int fetch_ctx_new(const struct fetch_ctx_opts *opts, struct fetch_ctx **out, str
 	c->user_agent = strdup(opts->user_agent != NULL ? opts->user_agent : "sluice/" SLUICE_VERSION);
 	c->allowed_import_paths = copy_or_empty(opts->allowed_import_paths);
 	c->credential_hosts = copy_or_empty(opts->credential_hosts);
-	if (c->user_agent == NULL || c->allowed_import_paths == NULL || c->credential_hosts == NULL) {
+	c->foreign_networks = copy_or_empty(opts->foreign_networks);
+	if (c->user_agent == NULL || c->allowed_import_paths == NULL || c->credential_hosts == NULL ||
+		c->foreign_networks == NULL) {
 		fetch_ctx_free(&c);
 		return err_set(err, -ERR_NOMEM, "fetch context");
 	}
@@ -153,6 +155,7 @@ void fetch_ctx_free(struct fetch_ctx **pc)
 	free(c->user_agent);
 	free(c->allowed_import_paths);
 	free(c->credential_hosts);
+	free(c->foreign_networks);
 	c->magic = 0;
 	free(c);
 }

@@ -31,6 +31,8 @@ struct fetch_ctx_opts {
 	const char *allowed_import_paths; /* comma-separated directories for file://; "" refuses all */
 	const char *
 		credential_hosts; /* further hosts (HOST or HOST:PORT) that may get credentials; never over http what belongs to https */
+	const char *
+		foreign_networks; /* what is no host of the remote's own must lie in one of these, unless a proxy is asked; NULL, "": anywhere */
 	int max_running;             /* requests over HTTP at once; 0: no limit */
 	int max_per_host;            /* the same for one scheme, host and port, whatever the remote */
 	int max_waiting_per_host;    /* with max_per_host: how many more may wait; past that -ERR_LIMIT */

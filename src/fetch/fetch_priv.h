@@ -56,6 +56,7 @@ struct fetch_ctx {
 	char *user_agent;
 	char *allowed_import_paths;
 	char *credential_hosts;
+	char *foreign_networks;
 	struct health_table *health; /* NULL: none */
 	bool closing;
 	int depth; /* call-backs that are running */

@@ -10,6 +10,7 @@
  * on (`verdict`); transfer_completed() acts on it. Loop only. */
 #include "fetch/transfer.h"
 
+#include "base/addr.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/metrics.h"
@@ -21,6 +22,7 @@
 #include "fetch/origin.h"
 #include "fetch/upstream.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,7 @@ struct transfer {
 	struct loop_timer silence;
 	struct err err;
 	char curl_text[CURL_ERROR_SIZE];
+	char refused[96]; /* the address that it may not connect to */
 };
 
 /* ---- call-backs of libcurl: inside of its functions ---- */
@@ -382,6 +385,35 @@ static CURLcode set_general(struct transfer *t, int64_t total_ms)
 	return rc;
 }
 
+/* The address is known here only, when the name has been resolved. */
+static curl_socket_t open_foreign(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct transfer *t = arg;
+	char host[NI_MAXHOST], peer[NI_MAXHOST + 8];
+
+	if (getnameinfo(&a->addr, a->addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
+		return CURL_SOCKET_BAD;
+	(void)snprintf(peer, sizeof(peer), strchr(host, ':') != NULL ? "[%s]:0" : "%s:0", host);
+	if (addr_list_has(t->fetch->ctx->foreign_networks, slice_str(peer)))
+		return upstream_open_socket(t->fetch->upstream, purpose, a);
+	snprintf(t->refused, sizeof(t->refused), "%.50s lies outside of content.foreign_networks", host);
+	return CURL_SOCKET_BAD;
+}
+
+/* Outside of the remote's own host only where the site allows: what upstream says must not reach what only we can reach. A connection of
+ * another request, which was allowed more, is not used. */
+static CURLcode set_limits(struct transfer *t, const struct fetch_remote *r, bool trusted)
+{
+	CURLcode rc = CURLE_OK;
+
+	if (trusted || t->fetch->ctx->foreign_networks[0] == '\0' || (r->proxy_url != NULL && r->proxy_url[0] != '\0'))
+		return rc;
+	SET(CURLOPT_FRESH_CONNECT, 1L);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_foreign);
+	SET(CURLOPT_OPENSOCKETDATA, (void *)t);
+	return rc;
+}
+
 /* Sends the request of this hop. */
 static int transfer_request(struct transfer *t, struct err *err)
 {
@@ -402,7 +434,7 @@ static int transfer_request(struct transfer *t, struct err *err)
 	t->verdict = VERDICT_NONE;
 	t->expect = -1;
 	t->discarded = 0;
-	t->curl_text[0] = '\0';
+	t->curl_text[0] = t->refused[0] = '\0';
 	if (build_headers(t, trusted) != 0)
 		return fetch_err(err, -ERR_NOMEM, t->url, "%s", err_text(-ERR_NOMEM));
 	curl_easy_reset(t->easy);
@@ -413,6 +445,8 @@ static int transfer_request(struct transfer *t, struct err *err)
 		rc = set_tls(t, r, trusted);
 	if (rc == CURLE_OK)
 		rc = set_proxy(t, r);
+	if (rc == CURLE_OK)
+		rc = set_limits(t, r, trusted);
 	if (rc != CURLE_OK)
 		return fetch_err(
 			err, rc == CURLE_OUT_OF_MEMORY ? -ERR_NOMEM : -ERR_INVAL, t->url, "%s", curl_easy_strerror(rc));
@@ -572,6 +606,8 @@ static const char *transfer_why(struct transfer *t, CURLcode result)
 		why = "the server closed the TLS connection; it may want a client certificate";
 	if (why != NULL)
 		return why;
+	if (t->refused[0] != '\0')
+		return t->refused;
 	return t->curl_text[0] != '\0' ? t->curl_text : curl_easy_strerror(result);
 }
 

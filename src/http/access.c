@@ -1,17 +1,16 @@
-/* The access log: a line a request, gathered per loop and written where it does not block. When standard error takes no more
- * (a reader that hangs), lines are dropped and counted, because a server that waits for its log is down. The shard's loop only. */
+/* The access log: a line a request, gathered per loop and handed to the writer of the log (base/log_writer.h) a piece at a time. The shard's loop
+ * only. */
 #include "http/conn_priv.h"
+#include "http/tls.h"
 
+#include "base/log_writer.h"
 #include "base/metrics.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#define LINE_MAX_BYTES \
-	4096 /* PIPE_BUF: a pipe that polls writable takes this much at once, and does not mix it with others' lines */
+#define LINE_MAX_BYTES LOG_PIECE_MAX
 #define QUOTED_MAX 600 /* bytes of a target: escaped they are four times as many */
 
 static const char *const close_text[] = {
@@ -65,24 +64,8 @@ static void add_quoted(struct line *l, struct slice s)
 
 void access_log_flush(struct shard *s)
 {
-	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-	size_t at = 0;
-	int64_t dropped = 0;
-
-	while (at < s->log.n) {
-		size_t n = MIN(s->log.n - at, (size_t)LINE_MAX_BYTES);
-		ssize_t w = -1;
-
-		if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0)
-			w = write(STDERR_FILENO, s->log.p + at, n);
-		if (w <= 0)
-			break;
-		at += (size_t)w;
-	}
-	for (; at < s->log.n; at++)
-		dropped += s->log.p[at] == '\n';
-	if (dropped > 0)
-		metric_add(M_log_dropped, dropped);
+	if (s->log.n > 0)
+		log_write(s->log.p, s->log.n, false);
 	buf_reset(&s->log);
 }
 
@@ -99,9 +82,13 @@ void access_log_line(struct conn *c, enum close_reason why, bool complete)
 	add(&l, "%s INFO access id=%" PRIx64 " peer=%s method=", clock_iso(clock_wall_us(), when), x->req.id, c->peer);
 	add_quoted(&l, slice_of(x->req.method_text.p, MIN(x->req.method_text.n, (size_t)32)));
 	add(&l, " target=");
-	add_quoted(&l, x->req.target);
+	add_quoted(&l, x->hide_query && x->req.query.p != NULL
+			       ? slice_of(x->req.target.p, x->req.target.n - x->req.query.n)
+			       : x->req.target);
 	add(&l, " status=%d bytes=%" PRId64 " ms=%.3f note=%.64s", x->status, x->sent_bytes,
 		(double)(clock_mono_ns() - x->started_ns) / (double)NS_PER_MS, x->note != NULL ? x->note : "-");
+	if (c->tls != NULL)
+		add(&l, " tls=%s", tls_version(c->tls));
 	if (!complete)
 		add(&l, " ended=\"%s\"", close_text[why]);
 	add(&l, "\n");

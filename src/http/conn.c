@@ -24,6 +24,9 @@
 #define HALF_CLOSED_MS 10000
 /* A client that takes less within the send time-out takes nothing. */
 #define SEND_MIN_BYTES 4096
+/* What handshakes may take of one turn of the loop (one at least): an RSA key of 4096 bits signs in 6 ms, of 2048 in 1 ms, ECDSA in 30 us. The others
+ * have their turn, and everybody else in between. */
+#define HANDSHAKE_TURN_NS (2 * NS_PER_MS)
 /* What is read behind kept input at least. */
 #define FILL_MIN 4096
 
@@ -39,6 +42,7 @@ static void conn_set_state(struct conn *c, enum conn_state to)
 		[CONN_SEND] = {[CONN_IDLE] = 1, [CONN_SKIP] = 1, [CONN_LINGER] = 1, [CONN_CLOSED] = 1},
 		[CONN_SKIP] = {[CONN_IDLE] = 1, [CONN_LINGER] = 1, [CONN_CLOSED] = 1},
 		[CONN_LINGER] = {[CONN_CLOSED] = 1},
+		[CONN_HANDSHAKE] = {[CONN_IDLE] = 1, [CONN_LINGER] = 1, [CONN_CLOSED] = 1},
 	};
 
 	BUG(!allowed[c->state][to]);
@@ -55,6 +59,7 @@ static void conn_reap(struct loop_post *p)
 	MAGIC_CHECK(c, CONN_MAGIC);
 	exchange_give(c);
 	c->magic = 0;
+	tls_free(&c->tls);
 	free(c->in);
 	free(c);
 	server_left(srv);
@@ -70,15 +75,19 @@ static void conn_woken(struct loop_post *p)
 	conn_run(container_of(p, struct conn, wake.post));
 }
 
-void conn_new(struct shard *s, int fd, const char *peer)
+void conn_new(struct shard *s, int fd, const char *peer, struct tls_config *tls)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	struct err err = ERR_INIT;
 
+	if (c != NULL && tls != NULL && (c->tls = tls_new(tls, fd, s->tls_room)) == NULL)
+		free(TAKE(c));
 	if (c != NULL)
 		c->io.fn = conn_on_io;
 	if (c == NULL || loop_io_add(s->loop, &c->io, fd, EPOLLIN | EPOLLRDHUP, &err) < 0) {
 		log_warn("http", "connection of %s dropped: %s", peer, c == NULL ? "out of memory" : err.msg);
+		if (c != NULL)
+			tls_free(&c->tls);
 		free(c);
 		(void)close(fd);
 		server_left(s->server);
@@ -98,7 +107,13 @@ void conn_new(struct shard *s, int fd, const char *peer)
 		s->conns->prev = c;
 	s->conns = c;
 	metric_inc(M_http_connections_open);
-	conn_deadline(c, s->server->limits.idle_ms, CLOSE_IDLE);
+	if (c->tls != NULL) {
+		c->state = CONN_HANDSHAKE;
+		atomic_fetch_add_explicit(&s->server->handshakes, 1, memory_order_relaxed);
+		conn_deadline(c, s->server->limits.header_ms, CLOSE_HANDSHAKE_TIMEOUT);
+	} else {
+		conn_deadline(c, s->server->limits.idle_ms, CLOSE_IDLE);
+	}
 }
 
 static void conn_unlink(struct conn *c)
@@ -125,18 +140,36 @@ void conn_abandon(struct conn *c)
 	s->calling = outer;
 }
 
+/* The handshake is over, one way or the other. */
+static void handshake_left(struct conn *c, enum metric m)
+{
+	atomic_fetch_sub_explicit(&c->shard->server->handshakes, 1, memory_order_relaxed);
+	metric_inc(m);
+}
+
+static bool is_timeout(enum close_reason why)
+{
+	return why == CLOSE_IDLE || why == CLOSE_HEADER_TIMEOUT || why == CLOSE_BODY_TIMEOUT ||
+	       why == CLOSE_SEND_TIMEOUT || why == CLOSE_HANDSHAKE_TIMEOUT;
+}
+
 void conn_close(struct conn *c, enum close_reason why)
 {
 	struct shard *s = c->shard;
 
 	if (c->state == CONN_CLOSED)
 		return;
+	if (c->state == CONN_HANDSHAKE)
+		handshake_left(c, M_http_tls_failures);
 	if (c->state == CONN_SEND || c->state == CONN_HANDLER) {
 		conn_abandon(c);
 		exchange_finish(c, why, false);
 	}
-	if (why == CLOSE_IDLE || why == CLOSE_HEADER_TIMEOUT || why == CLOSE_BODY_TIMEOUT || why == CLOSE_SEND_TIMEOUT)
+	if (is_timeout(why))
 		metric_inc(M_http_timeouts);
+	/* A client that is told of the end takes what it has for the whole. */
+	if (c->tls != NULL && (why == CLOSE_DONE || (c->state != CONN_SEND && c->state != CONN_HANDLER)))
+		tls_goodbye(c->tls);
 	loop_timer_cancel(s->loop, &c->timer);
 	loop_io_del(s->loop, &c->io);
 	(void)close(c->fd);
@@ -156,6 +189,8 @@ void conn_again(struct conn *c)
 
 void conn_watch(struct conn *c, uint32_t events)
 {
+	if (sock_unsent(c) > 0) /* whoever waits for what, this goes out */
+		events |= EPOLLOUT;
 	/* FIN is told once; afterwards it would be told for ever. Whoever reads finds it as the end of the input. */
 	loop_io_mod(c->shard->loop, &c->io, events | (c->eof ? 0 : EPOLLRDHUP));
 }
@@ -186,7 +221,7 @@ int conn_unacknowledged(const struct conn *c)
 {
 	int n = 0;
 
-	return ioctl(c->fd, SIOCOUTQ, &n) == 0 ? n : -1;
+	return ioctl(c->fd, SIOCOUTQ, &n) == 0 ? n + (int)sock_unsent(c) : -1;
 }
 
 /* The socket reports room only when a third of its buffer is free, which may be megabytes: a slow client takes long for that, and is not to be
@@ -298,7 +333,7 @@ int conn_fill(struct conn *c, struct slice *have)
 		room = c->in_cap - c->in_n;
 	}
 	do
-		n = sock_recv(c->fd, dst, room);
+		n = sock_recv(c, dst, room);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN) {
 		c->readable = false;
@@ -309,8 +344,7 @@ int conn_fill(struct conn *c, struct slice *have)
 		conn_close(c, n == 0 ? CLOSE_CLIENT : CLOSE_RESET);
 		return -1;
 	}
-	/* Less than there was room for: the socket is empty, or its event comes. Saves a call a request. */
-	c->readable = (size_t)n == room;
+	c->readable = sock_has_more(c, room, (size_t)n);
 	if (c->in_n > 0) {
 		c->in_n += (size_t)n;
 		*have = conn_input(c);
@@ -474,6 +508,8 @@ static void conn_linger(struct conn *c)
 	conn_set_state(c, CONN_LINGER);
 	exchange_give(c);
 	(void)conn_keep(c, NULL, 0);
+	if (c->tls != NULL)
+		tls_goodbye(c->tls);
 	if (shutdown(c->fd, SHUT_WR) < 0) {
 		conn_close(c, CLOSE_DONE);
 		return;
@@ -501,7 +537,7 @@ static bool input_is_empty(struct conn *c)
 {
 	char byte;
 
-	return c->in_n == 0 && recv(c->fd, &byte, 1, MSG_PEEK) <= 0;
+	return c->in_n == 0 && !(c->tls != NULL && tls_has_input(c->tls)) && recv(c->fd, &byte, 1, MSG_PEEK) <= 0;
 }
 
 static void become_idle(struct conn *c)
@@ -532,6 +568,80 @@ static void response_done(struct conn *c)
 		conn_close(c, CLOSE_DONE);
 	else
 		conn_linger(c);
+}
+
+/* ---- before the first request ---- */
+
+static void handshake_done(struct conn *c)
+{
+	handshake_left(c, M_http_tls_handshakes);
+	if (tls_was_resumed(c->tls))
+		metric_inc(M_http_tls_resumed);
+	if (!tls_in_kernel(c->tls))
+		c->seal = c->tls;
+	conn_set_state(c, CONN_IDLE);
+	c->readable = true; /* the first request may have come with the end of the handshake */
+	conn_watch(c, EPOLLIN);
+	conn_deadline(c, c->shard->server->limits.idle_ms, CLOSE_IDLE);
+}
+
+static void refuse_plain(struct conn *c)
+{
+	static const char text[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: "
+				   "33\r\nConnection: close\r\n\r\n"
+				   "400: this port wants https, TLS.\n";
+
+	metric_inc(M_http_bad_requests);
+	handshake_left(c, M_http_tls_failures);
+	log_info("http", "%s speaks HTTP without TLS where TLS is expected", c->peer);
+	(void)raw_send(c->fd, text, sizeof(text) - 1, 0); /* an empty socket takes it */
+	conn_linger(c);
+}
+
+/* Has this turn been spent on handshakes already? The event comes again. */
+static bool handshake_has_to_wait(struct shard *s)
+{
+	if (s->turn_ns == loop_now(s->loop))
+		return s->handshake_ns >= HANDSHAKE_TURN_NS;
+	s->turn_ns = loop_now(s->loop);
+	s->handshake_ns = 0;
+	return false;
+}
+
+/* True: look at the state again. */
+static bool handshake_run(struct conn *c)
+{
+	struct err err = ERR_INIT;
+	enum tls_step step;
+	int64_t began_ns;
+
+	if (handshake_has_to_wait(c->shard))
+		return false;
+	began_ns = clock_mono_ns();
+	step = tls_handshake(c->tls, &err);
+	c->shard->handshake_ns += clock_mono_ns() - began_ns;
+	switch (step) {
+	case TLS_DONE:
+		handshake_done(c);
+		return true;
+	case TLS_WANTS_INPUT:
+		conn_watch(c, EPOLLIN);
+		return false;
+	case TLS_WANTS_ROOM:
+		conn_watch(c, EPOLLOUT);
+		return false;
+	case TLS_IS_PLAIN:
+		refuse_plain(c);
+		return false;
+	case TLS_GONE:
+		conn_close(c, CLOSE_CLIENT);
+		return false;
+	case TLS_HAS_FAILED:
+		log_info("http", "TLS handshake with %s failed: %s", c->peer, err.msg);
+		conn_close(c, CLOSE_TLS);
+		return false;
+	}
+	return false;
 }
 
 /* Does all that can be done now. */
@@ -578,6 +688,10 @@ void conn_run(struct conn *c)
 		case CONN_LINGER:
 			linger_run(c);
 			return;
+		case CONN_HANDSHAKE:
+			if (!handshake_run(c))
+				return;
+			break;
 		case CONN_CLOSED:
 			return;
 		}
@@ -596,6 +710,20 @@ static bool conn_reads(const struct conn *c)
 	}
 }
 
+/* What was sealed goes out, whatever the connection waits for. False: it is closed. */
+static bool flush(struct conn *c)
+{
+	if (tls_flush(c->seal) == 0) {
+		if (!c->want_out)
+			conn_watch(c, c->io.events & EPOLLIN);
+		return true;
+	}
+	if (errno == EAGAIN || errno == EINTR)
+		return true;
+	conn_close(c, CLOSE_CLIENT);
+	return false;
+}
+
 static void conn_on_io(struct loop_io *io, uint32_t events)
 {
 	struct conn *c = container_of(io, struct conn, io);
@@ -607,6 +735,8 @@ static void conn_on_io(struct loop_io *io, uint32_t events)
 		conn_close(c, (events & EPOLLERR) != 0 ? CLOSE_RESET : CLOSE_CLIENT);
 		return;
 	}
+	if ((events & EPOLLOUT) != 0 && sock_unsent(c) > 0 && !flush(c))
+		return;
 	if ((events & EPOLLIN) != 0)
 		c->readable = true;
 	if ((events & EPOLLRDHUP) != 0) {

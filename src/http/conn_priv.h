@@ -1,5 +1,7 @@
-/* What the files of this folder share: conn.c (the life of a connection), request_body.c (reading bodies), exchange.c (memory of a request
- * and its response), reply.c (the head), send.c (writing), access.c (the log), server.c (listening).
+/* What the files of this folder share: conn.c (the life of a connection), tls.c (TLS on it), request_body.c (reading bodies), exchange.c (memory of a request
+ * and its response), reply.c (the head), ready.c (heads made before), send.c (writing), access.c (the log), server.c (listening).
+ *
+ *   HANDSHAKE (TLS only) ─► IDLE; ─► LINGER when it was told that this is not HTTP without TLS
  *
  *            first byte            head complete                 http_reply                 body was read
  *   IDLE ───────────────► HEAD ───────────────────► HANDLER ───────────────────► SEND ────────────────────► IDLE (kept alive)
@@ -39,7 +41,9 @@
 	X(SEND_TIMEOUT, "client took no data for too long") \
 	X(SHORT_BODY, "the source failed: ended short")     \
 	X(DRAIN, "server stops")                            \
-	X(NOMEM, "out of memory")
+	X(NOMEM, "out of memory")                           \
+	X(HANDSHAKE_TIMEOUT, "TLS handshake took too long") \
+	X(TLS, "TLS failed")
 
 enum close_reason {
 #define X(name, text) CLOSE_##name,
@@ -48,7 +52,7 @@ enum close_reason {
 		CLOSE_COUNT
 };
 
-enum conn_state { CONN_IDLE, CONN_HEAD, CONN_HANDLER, CONN_SEND, CONN_SKIP, CONN_LINGER, CONN_CLOSED };
+enum conn_state { CONN_IDLE, CONN_HEAD, CONN_HANDLER, CONN_SEND, CONN_SKIP, CONN_LINGER, CONN_HANDSHAKE, CONN_CLOSED };
 
 /* A response is a row of segments: memory, or a range of the body. */
 struct segment {
@@ -86,11 +90,16 @@ struct http_x {
 
 	/* response */
 	bool replied;
-	bool begun; /* some of the response is out */
+	bool hide_query; /* from the access log */
+	bool begun;      /* some of the response is out */
 	int status;
 	const char *note;
 	struct body *body;
 	bool asleep; /* conn.wake may be registered with the body */
+	struct http_ready
+		*ready; /* answers, until some of it could not be sent at once: then it is segments as any other */
+	void (*release)(void *arg);
+	void *release_arg;
 	struct segment *segs;
 	struct segment few[2];
 	size_t seg, seg_count;
@@ -105,6 +114,10 @@ struct http_x {
 };
 
 struct shard;
+struct tls;
+struct tls_config;
+struct tls_room;
+struct ticket_keys;
 
 struct conn {
 	uint32_t magic;
@@ -113,6 +126,9 @@ struct conn {
 	struct conn *next, *prev; /* of the shard */
 	struct http_x *x;
 	int fd;
+	struct tls *tls; /* NULL: a plain connection */
+	struct tls *
+		seal; /* the same when what is sent has to be sealed by us: after the handshake, unless the kernel does it */
 	struct loop_io io;
 	struct loop_timer timer;
 	int64_t deadline_ns; /* INT64_MAX: none */
@@ -141,6 +157,7 @@ struct listener {
 	struct shard *shard;
 	struct loop_timer again; /* after EMFILE */
 	bool starved;            /* ... which was logged */
+	bool tls;
 	int fd;
 };
 
@@ -156,13 +173,15 @@ struct shard {
 	char *scratch;               /* SCRATCH_SIZE: what was read, until it is used */
 	bool calling; /* a callback is on the stack: no other connection may be driven, it would use the scratch */
 	uint64_t next_id;
-	int64_t date_s;
+	int64_t date_s, date_until_ns;
 	char server_date[256]; /* the Server and Date fields */
 	size_t server_date_n;
 	struct buf log; /* access log lines on their way out */
 	struct loop_timer log_timer;
 	struct loop_post start, drain, cut;
 	bool draining;
+	struct tls_room *tls_room;     /* NULL: no listener has TLS */
+	int64_t turn_ns, handshake_ns; /* the turn of the loop, and what handshakes took of it */
 };
 
 struct http_server {
@@ -174,7 +193,15 @@ struct http_server {
 	struct shard *shards;
 	size_t shard_count;
 	size_t listen_count;
-	_Atomic int64_t open; /* connections, until they are freed */
+	_Atomic int64_t open;       /* connections, until they are freed */
+	_Atomic int64_t handshakes; /* in progress */
+
+	struct http_tls tls_opts; /* its strings are copies, in tls_strings */
+	char **tls_strings, *tls_client_ca;
+	struct ticket_keys *ticket_keys;
+	pthread_mutex_t tls_lock; /* of tls: what new connections get; nothing but a reference is taken under it */
+	struct tls_config *tls;
+	uint64_t tls_refused; /* what the files looked like when they could not be used; of whoever reloads */
 
 	/* http_server_drain sleeps until no connection is left. */
 	_Atomic bool waiting;
@@ -184,7 +211,8 @@ struct http_server {
 };
 
 /* conn.c */
-void conn_new(struct shard *s, int fd, const char *peer);
+/* Takes over fd; `tls` (NULL: plain) stays the caller's. */
+void conn_new(struct shard *s, int fd, const char *peer, struct tls_config *tls);
 void conn_run(struct conn *c);
 /* The same soon, from a post: for callers that somebody's callback may stand above. */
 void conn_again(struct conn *c);
@@ -227,10 +255,31 @@ void reply_refuse(struct conn *c, int status, const char *why, struct slice show
 /* The body failed before a byte of the head left: there is still time for an honest answer. */
 void reply_instead(struct conn *c, int status);
 
+/* What frames an answer, and what of the body it is. */
+struct answer {
+	int status;
+	int64_t length; /* Content-Length; -1: none */
+	int range_count;
+	char boundary[32];
+	struct http_range ranges[HTTP_RANGES_MAX]; /* filled as far as range_count says */
+};
+void reply_head(struct conn *c, const struct http_reply *r, const struct answer *a, struct buf *out);
+/* The Server and Date fields of this second, in this order. */
+struct slice reply_server_and_date(struct shard *s);
+/* Marks the exchange as answered. */
+void reply_begin(struct http_x *x, struct body *body, const char *note);
+/* Counts it, and drives the connection on unless somebody above does. */
+void reply_end(struct conn *c);
+
+/* ready.c: as send_run, for an exchange that has an answer made ready; 2: it is an answer as any other now. */
+int ready_run(struct conn *c);
+
 /* send.c: 1 all is out; 0 waits for the socket or the body; negative: the connection is closed. */
 int send_run(struct conn *c);
 /* The same for "100 Continue". */
 int send_continue(struct conn *c);
+/* The socket took n bytes, or says why not (errno): > 0 bytes; 0 waits for it; negative: the connection is closed. */
+ssize_t send_account(struct conn *c, ssize_t n);
 
 /* access.c */
 void access_log_line(struct conn *c, enum close_reason why, bool complete);

@@ -1,6 +1,7 @@
 /* Exchanges: the memory of one request and its response. A shard keeps some that are free, with their blocks, so that serving allocates
  * nothing once it runs, while an idle connection holds none. The shard's loop only. */
 #include "http/conn_priv.h"
+#include "http/tls.h"
 
 #include <stdlib.h>
 
@@ -21,6 +22,16 @@
 #ifndef POOLED
 #define POOLED 1
 #endif
+
+bool http_is_tls(const struct http_x *x)
+{
+	return x->conn->tls != NULL;
+}
+
+struct slice http_client_cert(const struct http_x *x)
+{
+	return x->conn->tls != NULL ? tls_client_cert(x->conn->tls) : SLICE_NULL;
+}
 
 static struct http_x *exchange_new(void)
 {
@@ -69,8 +80,12 @@ int exchange_begin(struct conn *c)
 void exchange_drop_body(struct http_x *x)
 {
 	struct shard *s = x->conn->shard;
+	void (*release)(void *) = TAKE(x->release);
 	bool outer = s->calling;
 
+	x->ready = NULL;
+	if (release != NULL)
+		release(x->release_arg);
 	if (x->body == NULL)
 		return;
 	x->body->ops->unwait(x->body, &x->conn->wake);

@@ -168,8 +168,11 @@ int http_select_part(const struct http_request *r, struct slice etag, int64_t la
 	struct http_range out[HTTP_RANGES_MAX])
 {
 	struct slice range;
-	int rc = http_conditions(r, etag, last_modified_s);
+	int rc;
 
+	if (r->whole)
+		return 0;
+	rc = http_conditions(r, etag, last_modified_s);
 	if (rc != 0)
 		return -rc;
 	range = http_header_get(r, SLICE("Range"));

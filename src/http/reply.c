@@ -100,6 +100,11 @@ struct arena *http_arena(struct http_x *x)
 	return &x->arena;
 }
 
+void http_hide_query(struct http_x *x)
+{
+	x->hide_query = true;
+}
+
 void http_on_abort(struct http_x *x, void (*fn)(void *arg), void *arg)
 {
 	x->on_abort = fn;
@@ -107,15 +112,6 @@ void http_on_abort(struct http_x *x, void (*fn)(void *arg), void *arg)
 }
 
 /* ---- the head ---- */
-
-/* One answer being put together. `ranges` is only filled as far as range_count says. */
-struct answer {
-	int status;
-	int64_t length; /* Content-Length; -1: none */
-	int range_count;
-	char boundary[32];
-	struct http_range ranges[HTTP_RANGES_MAX];
-};
 
 static void add_number(struct buf *out, int64_t n)
 {
@@ -168,18 +164,19 @@ static bool is_ours(struct slice name)
 	return !http_is_token(name);
 }
 
-/* The Server and Date fields, made once a second. */
-static struct slice server_and_date(struct shard *s)
+struct slice reply_server_and_date(struct shard *s)
 {
-	int64_t now = clock_wall_us() / US_PER_S;
+	int64_t mono = loop_now(s->loop);
 	char date[CLOCK_HTTP_MAX];
 
-	if (now != s->date_s || s->server_date_n == 0) {
-		int n = snprintf(s->server_date, sizeof(s->server_date), "Server: %.128s\r\nDate: %s\r\n",
-			s->server->name != NULL ? s->server->name : "sluice", clock_http(now, date));
+	if (mono >= s->date_until_ns) {
+		int64_t wall_us = clock_wall_us();
 
-		s->date_s = now;
-		s->server_date_n = (size_t)n;
+		s->date_s = wall_us / US_PER_S;
+		s->date_until_ns = mono + (US_PER_S - wall_us % US_PER_S) * (NS_PER_S / US_PER_S);
+		s->server_date_n =
+			(size_t)snprintf(s->server_date, sizeof(s->server_date), "Server: %.128s\r\nDate: %s\r\n",
+				s->server->name != NULL ? s->server->name : "sluice", clock_http(s->date_s, date));
 	}
 	return slice_of(s->server_date, s->server_date_n);
 }
@@ -200,7 +197,7 @@ static void add_content_range(struct buf *out, const struct http_reply *r, const
 	(void)buf_add(out, "\r\n", 2);
 }
 
-static void build_head(struct conn *c, const struct http_reply *r, const struct answer *a, struct buf *out)
+void reply_head(struct conn *c, const struct http_reply *r, const struct answer *a, struct buf *out)
 {
 	struct http_x *x = c->x;
 	const char *reason = r->reason != NULL && a->status == r->status ? r->reason : http_reason(a->status);
@@ -211,7 +208,7 @@ static void build_head(struct conn *c, const struct http_reply *r, const struct 
 	(void)buf_add(out, " ", 1);
 	add_clean(out, slice_str(reason));
 	(void)buf_add(out, "\r\n", 2);
-	(void)buf_add_slice(out, server_and_date(c->shard));
+	(void)buf_add_slice(out, reply_server_and_date(c->shard));
 	if (a->range_count > 1)
 		(void)buf_addf(out, "Content-Type: multipart/byteranges; boundary=%s\r\n", a->boundary);
 	else if (r->content_type != NULL && a->status != 304)
@@ -371,17 +368,33 @@ static void reply_nomem(struct conn *c)
 	c->close_after = true;
 }
 
+void reply_begin(struct http_x *x, struct body *body, const char *note)
+{
+	BUG(x->replied || x->conn->state == CONN_CLOSED);
+	x->replied = true;
+	x->reading = false;
+	x->on_abort = NULL;
+	x->body = body;
+	x->note = note;
+}
+
+void reply_end(struct conn *c)
+{
+	count_response(c->x->status, 1);
+	if (c->in_handler)
+		return; /* whoever called it goes on */
+	if (c->shard->calling)
+		conn_again(c);
+	else
+		conn_run(c);
+}
+
 void http_reply(struct http_x *x, const struct http_reply *r)
 {
 	struct conn *c = conn_of(x);
 	struct answer a;
 
-	BUG(x->replied || c->state == CONN_CLOSED);
-	x->replied = true;
-	x->reading = false;
-	x->on_abort = NULL;
-	x->body = r->body;
-	x->note = r->note;
+	reply_begin(x, r->body, r->note);
 	if (c->shard->draining || r->close)
 		c->close_after = true;
 	/* A request body that will not be read to its end makes the connection useless. Whether a client that was not told to continue sends one,
@@ -394,18 +407,12 @@ void http_reply(struct http_x *x, const struct http_reply *r)
 	} else {
 		x->status = a.status;
 		buf_reset(&x->head_out);
-		build_head(c, r, &a, &x->head_out);
+		reply_head(c, r, &a, &x->head_out);
 		x->segs[0] = (struct segment){.mem = x->head_out.p, .end = (int64_t)x->head_out.n};
 		if (x->head_out.failed != 0)
 			reply_nomem(c);
 	}
-	count_response(x->status, 1);
-	if (c->in_handler)
-		return; /* whoever called it goes on */
-	if (c->shard->calling)
-		conn_again(c);
-	else
-		conn_run(c);
+	reply_end(c);
 }
 
 void http_reply_text(struct http_x *x, int status, const char *reason, const char *text, int64_t retry_after_s)

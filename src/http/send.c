@@ -16,7 +16,7 @@
 /* Chunks of a body whose size is unknown: as large as what is there, up to this. */
 #define CHUNK_MAX (256 * 1024)
 /* Below this, bytes of a file are read and sent with what precedes them in one call, cheaper than sendfile's two. */
-#define COPY_MAX (32 * 1024)
+#define COPY_MAX (16 * 1024)
 
 /* A client that takes half of what may wait unsent (server.c) in that time, so many times in a row, is fast: five megabytes a second. Its
  * own socket takes a few hundred kilobytes at once even when it reads nothing, hence the row. */
@@ -43,8 +43,23 @@ static void judge_client(struct conn *c)
 		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unbounded, sizeof(unbounded));
 }
 
-/* The socket took n bytes, or says why not. > 0 bytes; SENT_WAITS; SENT_CLOSED. */
-static ssize_t account(struct conn *c, ssize_t n)
+/* Nothing more goes in: its event comes. */
+static void socket_is_full(struct conn *c)
+{
+	int64_t send_ms = c->shard->server->limits.send_ms;
+
+	if (c->want_out)
+		return;
+	/* Only progress moves the deadline. */
+	if (c->deadline_ns == INT64_MAX || c->on_deadline != CLOSE_SEND_TIMEOUT)
+		conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
+	c->unsent = MAX(conn_unacknowledged(c), 0);
+	c->full_ns = loop_now(c->shard->loop);
+	c->want_out = true;
+	conn_watch(c, EPOLLOUT);
+}
+
+ssize_t send_account(struct conn *c, ssize_t n)
 {
 	int64_t send_ms = c->shard->server->limits.send_ms;
 
@@ -59,15 +74,7 @@ static ssize_t account(struct conn *c, ssize_t n)
 		return n;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		/* Only progress moves the deadline. */
-		if (!c->want_out && (c->deadline_ns == INT64_MAX || c->on_deadline != CLOSE_SEND_TIMEOUT))
-			conn_deadline(c, send_ms, CLOSE_SEND_TIMEOUT);
-		if (!c->want_out) {
-			c->unsent = MAX(conn_unacknowledged(c), 0);
-			c->full_ns = loop_now(c->shard->loop);
-		}
-		c->want_out = true;
-		conn_watch(c, EPOLLOUT);
+		socket_is_full(c);
 		return SENT_WAITS;
 	}
 	conn_close(c, errno == EPIPE || errno == ECONNRESET ? CLOSE_CLIENT : CLOSE_RESET);
@@ -101,10 +108,13 @@ static int body_failed(struct conn *c, int status, const char *why)
 static void tell_acknowledged(struct conn *c)
 {
 	struct http_x *x = c->x;
-	const struct segment *g = &x->segs[x->seg];
+	const struct segment *g;
 	int64_t unacknowledged;
 
-	if (x->range_sent == 0 || g->mem != NULL)
+	if (x->range_sent == 0)
+		return;
+	g = &x->segs[x->seg];
+	if (g->mem != NULL)
 		return;
 	unacknowledged = conn_unacknowledged(c);
 	if (unacknowledged < 0 || (unacknowledged >= x->range_sent && x->seg_count > 2))
@@ -144,7 +154,7 @@ static int64_t body_ready(struct conn *c, const struct segment *g, int64_t max, 
 		if (x->asleep) {
 			tell_acknowledged(c);
 			c->want_out = false;
-			if ((c->io.events & EPOLLOUT) != 0)
+			if ((c->io.events & EPOLLOUT) != 0 || sock_unsent(c) > 0)
 				conn_watch(c, 0);
 			conn_no_deadline(c); /* the upstream is slow, not the client */
 			return SENT_WAITS;
@@ -196,20 +206,22 @@ static bool is_socket_error(int e)
 /* By sendfile, the prefix first. */
 static ssize_t send_file(struct conn *c, struct slice prefix, int64_t off, int64_t n)
 {
-	ssize_t sent = 0;
+	ssize_t sent = 0, asked = (ssize_t)n;
 	int fd = c->x->body->ops->fd(c->x->body);
 
 	if (prefix.n > 0) {
-		sent = account(c, sock_send(c->fd, prefix.p, prefix.n, MSG_MORE));
+		sent = send_account(c, sock_send(c, prefix.p, prefix.n, MSG_MORE));
 		if (sent < (ssize_t)prefix.n)
 			return sent;
 	}
-	n = sock_sendfile(c->fd, fd, off, (size_t)n);
+	n = sock_sendfile(c, fd, off, (size_t)n);
 	if (n == 0)
 		return body_failed(c, 500, "the file is shorter than it was");
 	if (n < 0 && !is_socket_error(errno))
 		return body_failed(c, 500, strerror(errno));
-	n = account(c, n);
+	n = send_account(c, n);
+	if (n > 0 && sock_is_full(c, asked, n)) /* to ask again would only be told so */
+		socket_is_full(c);
 	/* The prefix is out: the caller must hear of it, and meets a full socket again at the next try. */
 	return n > 0 ? sent + n : (n == SENT_WAITS && sent > 0 ? sent : n);
 }
@@ -224,7 +236,7 @@ static ssize_t send_piece(struct conn *c, struct slice prefix, int64_t off, int6
 		return rc;
 	if (memory == NULL)
 		return send_file(c, prefix, off, n);
-	return account(c, sock_send2(c->fd, prefix.p, prefix.n, memory, (size_t)n, 0));
+	return send_account(c, sock_send2(c, prefix.p, prefix.n, memory, (size_t)n, 0));
 }
 
 /* Memory, and body bytes right behind it if the next segment has some: one call for a small response. */
@@ -244,8 +256,8 @@ static int send_memory(struct conn *c, struct segment *g, int64_t *budget)
 		if (ready > 0 && next->end >= 0) {
 			sent = send_piece(c, mem, next->off, MIN(ready, next->end - next->off));
 		} else { /* in front of a chunk comes its size: send_chunked's */
-			sent = account(c, sock_send(c->fd, mem.p, mem.n,
-						  next != NULL && (!has_body || ready > 0) ? MSG_MORE : 0));
+			sent = send_account(
+				c, sock_send(c, mem.p, mem.n, next != NULL && (!has_body || ready > 0) ? MSG_MORE : 0));
 		}
 		if (sent <= 0)
 			return (int)sent;
@@ -277,6 +289,8 @@ static int send_body_range(struct conn *c, struct segment *g, int64_t *budget)
 		g->off += n;
 		*budget -= n;
 		body_sent(c, g, n);
+		if (c->want_out && g->off != g->end)
+			return SENT_WAITS;
 	}
 	return SENT_ON;
 }
@@ -316,7 +330,7 @@ static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
 		}
 		frame = slice_of(x->frame + x->frame_at, x->frame_n - x->frame_at);
 		if (x->last_frame)
-			sent = account(c, sock_send(c->fd, frame.p, frame.n, 0));
+			sent = send_account(c, sock_send(c, frame.p, frame.n, 0));
 		else
 			sent = send_piece(c, frame, g->off, x->piece);
 		if (sent <= 0)
@@ -332,19 +346,36 @@ static int send_chunked(struct conn *c, struct segment *g, int64_t *budget)
 	return SENT_WAITS;
 }
 
+/* All is taken; what of it was sealed but is not in the socket yet follows before anything else happens. */
+static int send_rest(struct conn *c)
+{
+	if (sock_unsent(c) == 0)
+		return SENT_ON;
+	if (tls_flush(c->seal) == 0) {
+		c->want_out = false;
+		return SENT_ON;
+	}
+	if (errno == EAGAIN || errno == EINTR) {
+		socket_is_full(c);
+		return SENT_WAITS;
+	}
+	conn_close(c, CLOSE_CLIENT);
+	return SENT_CLOSED;
+}
+
 int send_continue(struct conn *c)
 {
 	struct http_x *x = c->x;
 	ssize_t sent;
 
 	while (x->continue_at < sizeof(CONTINUE_TEXT) - 1) {
-		sent = account(c, sock_send(c->fd, &CONTINUE_TEXT[x->continue_at],
-					  sizeof(CONTINUE_TEXT) - 1 - x->continue_at, 0));
+		sent = send_account(
+			c, sock_send(c, &CONTINUE_TEXT[x->continue_at], sizeof(CONTINUE_TEXT) - 1 - x->continue_at, 0));
 		if (sent <= 0)
 			return (int)sent;
 		x->continue_at += (size_t)sent;
 	}
-	return SENT_ON;
+	return send_rest(c);
 }
 
 int send_run(struct conn *c)
@@ -353,6 +384,13 @@ int send_run(struct conn *c)
 	int64_t budget = TURN_BYTES;
 	int rc = SENT_ON;
 
+	if (x->ready != NULL) {
+		rc = ready_run(c);
+		if (rc == SENT_ON)
+			return send_rest(c);
+		if (rc < SENT_ON)
+			return rc;
+	}
 	tell_acknowledged(c);
 	if (x->continue_at > 0) /* answered before "100 Continue" was out altogether */
 		rc = send_continue(c);
@@ -370,6 +408,8 @@ int send_run(struct conn *c)
 		else if (rc == SENT_INSTEAD)
 			rc = SENT_ON;
 	}
+	if (rc == SENT_ON)
+		rc = send_rest(c);
 	/* Its share of this turn is used up; the socket may well have room. */
 	if (rc == SENT_WAITS && budget <= 0 && !c->want_out)
 		conn_again(c);

@@ -1,62 +1,60 @@
-/* The system calls of the data path, all of them here, so that a build with -Dstress=true can make every step partial: at most
- * seven bytes a call, and every third call finds the socket not ready. Both are allowed to happen at any time; on a fast machine
- * they hardly ever do. */
+/* The data path of a connection: its plain socket, or TLS on top of it. The only place that knows which; a plain connection pays one comparison a
+ * call. The shard's loop only. */
 #ifndef SLUICE_HTTP_SOCK_H
 #define SLUICE_HTTP_SOCK_H
 
-#include "base/check.h"
+#include "http/conn_priv.h"
+#include "http/sock_raw.h"
+#include "http/tls.h"
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#define RARELY(cond) __builtin_expect(!!(cond), 0)
 
-#ifdef SLUICE_STRESS
-#define SOCK_MAX ((size_t)7)
-static inline bool sock_is_busy(void)
+static inline ssize_t sock_recv(struct conn *c, void *p, size_t n)
 {
-	static _Thread_local unsigned calls;
-
-	if (++calls % 3 != 0)
-		return false;
-	errno = EAGAIN;
-	return true;
-}
-#else
-#define SOCK_MAX SIZE_MAX
-static inline bool sock_is_busy(void)
-{
-	return false;
-}
-#endif
-
-static inline ssize_t sock_recv(int fd, void *p, size_t n)
-{
-	return sock_is_busy() ? -1 : recv(fd, p, MIN(n, SOCK_MAX), 0);
+	if (RARELY(c->tls != NULL))
+		return tls_recv(c->tls, p, n);
+	return raw_recv(c->fd, p, n);
 }
 
-static inline ssize_t sock_send(int fd, const void *p, size_t n, int flags)
+/* Does it have more input, after a call that asked for `asked` bytes and got n? Less than there was room for: the socket is empty, or its event comes.
+ * Saves a call a request. */
+static inline bool sock_has_more(const struct conn *c, size_t asked, size_t n)
 {
-	return sock_is_busy() ? -1 : send(fd, p, MIN(n, SOCK_MAX), flags | MSG_NOSIGNAL);
+	return n == asked || (RARELY(c->tls != NULL) && tls_has_input(c->tls));
+}
+
+static inline ssize_t sock_send(struct conn *c, const void *p, size_t n, int flags)
+{
+	if (RARELY(c->seal != NULL))
+		return tls_send2(c->seal, NULL, 0, p, n, flags);
+	return raw_send(c->fd, p, n, flags);
 }
 
 /* Two pieces of memory, of which the first may be empty. */
-static inline ssize_t sock_send2(int fd, const void *a, size_t a_n, const void *b, size_t b_n, int flags)
+static inline ssize_t sock_send2(struct conn *c, const void *a, size_t a_n, const void *b, size_t b_n, int flags)
 {
-	struct iovec iov[2] = {{(void *)(uintptr_t)a, MIN(a_n, SOCK_MAX)}, {(void *)(uintptr_t)b, 0}};
-	struct msghdr msg = {.msg_iov = iov + (a_n == 0), .msg_iovlen = a_n == 0 ? 1 : 2};
-
-	iov[1].iov_len = MIN(b_n, SOCK_MAX - iov[0].iov_len);
-	return sock_is_busy() ? -1 : sendmsg(fd, &msg, flags | MSG_NOSIGNAL);
+	if (RARELY(c->seal != NULL))
+		return tls_send2(c->seal, a, a_n, b, b_n, flags);
+	return raw_send2(c->fd, a, a_n, b, b_n, flags);
 }
 
-static inline ssize_t sock_sendfile(int fd, int in_fd, int64_t off, size_t n)
+static inline ssize_t sock_sendfile(struct conn *c, int in_fd, int64_t off, size_t n)
 {
-	off_t at = off;
+	if (RARELY(c->seal != NULL))
+		return tls_sendfile(c->seal, in_fd, off, n, c->shard->scratch);
+	return raw_sendfile(c->fd, in_fd, off, n);
+}
 
-	return sock_is_busy() ? -1 : sendfile(fd, in_fd, &at, MIN(n, SOCK_MAX));
+/* Did the socket say, by taking n of `asked` bytes of a file, that it is full? */
+static inline bool sock_is_full(const struct conn *c, ssize_t asked, ssize_t n)
+{
+	return RARELY(c->seal != NULL) ? tls_unsent(c->seal) > 0 : n < asked;
+}
+
+/* Bytes that were taken but that the socket does not have yet. */
+static inline size_t sock_unsent(const struct conn *c)
+{
+	return RARELY(c->seal != NULL) ? tls_unsent(c->seal) : 0;
 }
 
 #endif

@@ -3,7 +3,7 @@
  * (drive.c waits for the rows only so long).
  *
  * What an interruption leaves: before the link nothing (the staging file has no name); after it an artifact file without a row, which is complete
- * and right: the next request finds it in the store and makes the row; orphan clean-up removes it if nobody asks. */
+ * and right: the next request finds it in the store and makes the row. Until then nobody counts it. */
 #include "lazy/flight_priv.h"
 
 #include "base/clock.h"
@@ -65,13 +65,17 @@ static void save_files(struct lazy *lz, struct stage_item **batch, size_t n)
 
 /* ---- rows ---- */
 
-/* All content artifacts of one flight. */
+/* All content artifacts of one flight. Was its file removed since it was found in the store? Then none of them has it: readers have it open, and who asks
+ * next downloads it. */
 static int tell_one(struct txn *t, struct flight *f, struct err *err)
 {
 	int64_t other, source = f->sources != NULL ? f->sources[f->source_at].remote_artifact_id : 0;
+	bool there = store_items_there(f->lz->store, &f->item, 1);
 	int rc = 0;
 
-	if (!f->told)
+	while (!there && flight_next_other(f, &other))
+		;
+	if (there && !f->told)
 		rc = catalog_artifact_saved(
 			t, f->want.content_artifact_id, source, &f->actual, f->watermark, NULL, err);
 	while (rc == 0 && flight_next_other(f, &other))
@@ -155,7 +159,7 @@ static void *stage_main(void *arg)
 	return NULL;
 }
 
-static int stage_start(struct lazy *lz, struct stage *st,
+static int stage_start(struct lazy *lz, struct stage *st, const char *name,
 	void (*run)(struct lazy *lz, struct stage_item **batch, size_t n), struct err *err)
 {
 	int rc;
@@ -168,6 +172,7 @@ static int stage_start(struct lazy *lz, struct stage *st,
 	rc = pthread_create(&st->thread, NULL, stage_main, st);
 	if (rc != 0)
 		return err_sys(err, rc, "thread for saving");
+	(void)pthread_setname_np(st->thread, name);
 	st->started = true;
 	return 0;
 }
@@ -188,9 +193,9 @@ static void stage_stop(struct stage *st)
 
 int committer_start(struct lazy *lz, struct err *err)
 {
-	int rc = stage_start(lz, &lz->rows, save_rows, err);
+	int rc = stage_start(lz, &lz->rows, "save rows", save_rows, err);
 
-	return rc < 0 ? rc : stage_start(lz, &lz->files, save_files, err);
+	return rc < 0 ? rc : stage_start(lz, &lz->files, "save files", save_files, err);
 }
 
 void committer_stop(struct lazy *lz)
@@ -202,6 +207,7 @@ void committer_stop(struct lazy *lz)
 void committer_add(struct flight *f)
 {
 	f->item = (struct store_item){.st = TAKE(f->st), .size = f->watermark};
+	f->item.existed = f->item.st == NULL;
 	memcpy(f->item.sha256, f->actual.d[DIGEST_SHA256], sizeof(f->item.sha256));
 	flight_hold(f); /* given back by drive_committed */
 	f->save_item = (struct stage_item){.f = f};

@@ -16,7 +16,12 @@
  * new one has to get up to speed. */
 #define JUMP_MIN (INT64_C(8) * 1024 * 1024)
 
+/* How long a download waits for an eviction that is at work. */
+#define ROOM_LOOK_MS 20
+#define ROOM_LOOKS 100
+
 static void try_source(struct flight *f);
+static void save_if_there_is_room(struct flight *f);
 
 static enum flight_state state_of(const struct flight *f)
 {
@@ -70,7 +75,9 @@ static void end_in_failure(struct flight *f, const struct err *err, int64_t retr
 	BUG(err->code >= 0);
 	loop_timer_cancel(f->lz->loop, &f->timer);
 	fetch_cancel(&f->fetch);
+	hedge_end(f);
 	legs_cancel(f);
+	space_done(f->lz->space, &f->share);
 	pthread_mutex_lock(&f->lock);
 	f->err = *err;
 	f->retry_after_s = retry_after_s;
@@ -110,6 +117,10 @@ static void finish(struct flight *f)
 
 	atomic_store_explicit(&f->size, f->watermark, memory_order_release);
 	atomic_store(&f->limit, f->watermark);
+	if (atomic_load_explicit(&f->stored, memory_order_relaxed)) /* it is an artifact now */
+		room_give(f, INT64_MAX);
+	if (f->streamed)
+		space_done(f->lz->space, &f->share);
 	flight_set_state(f, FLIGHT_DONE);
 	/* A streamed one stays findable as long as someone reads it: drive_abandoned ends that. */
 	if (!f->streamed || !flight_has_readers(f))
@@ -196,16 +207,24 @@ static bool begin_again(struct flight *f)
 }
 
 /* Fields that sluice sets itself, or that are none of the client's business: cookies belong to one client, and here many share an answer. */
-static bool passes_on(struct slice name)
-{
-	static const char *const ours[] = {"accept-ranges", "age", "alt-svc", "content-encoding", "content-length",
-		"content-range", "content-type", "date", "etag", "last-modified", "public", "server", "set-cookie",
-		"strict-transport-security", "vary", "x-pulp-artifact-size", "x-pulp-cache", "x-sluice-reason"};
+static const char *const ours_always[] = {"accept-ranges", "age", "alt-svc", "content-length", "content-range", "date",
+	"public", "server", "set-cookie", "strict-transport-security", "x-pulp-artifact-size", "x-pulp-cache",
+	"x-sluice-reason"};
+/* What is saved is served with them on every later hit; what only passes is upstream's. */
+static const char *const ours_if_saved[] = {"content-encoding", "content-type", "etag", "last-modified", "vary"};
 
-	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (slice_eq_nocase(name, slice_str(ours[i])))
-			return false;
-	return true;
+static bool is_among(const char *const *names, size_t count, struct slice name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (slice_eq_nocase(name, slice_str(names[i])))
+			return true;
+	return false;
+}
+
+static bool passes_on(const struct flight *f, struct slice name)
+{
+	return !is_among(ours_always, ARRAY_LEN(ours_always), name) &&
+	       (f->want.passing || !is_among(ours_if_saved, ARRAY_LEN(ours_if_saved), name));
 }
 
 static void keep_headers(struct flight *f, const struct fetch_head *h)
@@ -216,7 +235,7 @@ static void keep_headers(struct flight *f, const struct fetch_head *h)
 	for (size_t i = 0; f->headers != NULL && i < h->header_count; i++) {
 		struct flight_header *to = &f->headers[f->header_count];
 
-		if (!passes_on(h->headers[i].name))
+		if (!passes_on(f, h->headers[i].name))
 			continue;
 		to->name = slice_dup(h->headers[i].name);
 		to->value = slice_dup(h->headers[i].value);
@@ -241,6 +260,19 @@ static void keep_validators(struct flight *f, const struct fetch_head *h)
 	}
 }
 
+static int ours(struct flight *f, int rc)
+{
+	f->ours = true;
+	return rc;
+}
+
+/* So that what has to go for it goes while it comes. */
+static void expect(struct flight *f, int64_t bytes)
+{
+	if (!f->want.passing && f->sources[f->source_at].remote->policy != POLICY_STREAMED)
+		space_expect(f->lz->space, &f->share, bytes);
+}
+
 static int check_size(struct flight *f, const struct fetch_head *h)
 {
 	int64_t size = flight_size(f);
@@ -251,8 +283,11 @@ static int check_size(struct flight *f, const struct fetch_head *h)
 		return err_set(
 			&f->last, -ERR_SIZE, "has %" PRId64 " bytes, but %" PRId64 " were expected", h->total, size);
 	if (size < 0) {
+		if (room_take(f, window_room(f, h->total), &f->last) < 0)
+			return ours(f, f->last.code);
 		f->upstream_size = true;
 		atomic_store_explicit(&f->size, h->total, memory_order_release);
+		expect(f, h->total);
 	}
 	return 0;
 }
@@ -260,12 +295,6 @@ static int check_size(struct flight *f, const struct fetch_head *h)
 static bool digest_known(const struct flight *f)
 {
 	return f->want.digests.have != 0 || f->sources[f->source_at].digests.have != 0;
-}
-
-static int ours(struct flight *f, int rc)
-{
-	f->ours = true;
-	return rc;
 }
 
 /* It cannot or will not continue. As long as nobody has seen a byte its own bytes are taken from the first on; else what we have is skipped, and the
@@ -285,11 +314,12 @@ static int starts_over(struct flight *f)
 }
 
 /* After an error status 0 is returned, so that its short body is read and the connection lives on: on_done finds f->last. */
-static int on_head(void *arg, const struct fetch_head *h)
+int drive_on_head(void *flight, const struct fetch_head *h)
 {
-	struct flight *f = arg;
+	struct flight *f = flight;
 	int rc = 0;
 
+	hedge_end(f);
 	switch (h->status) {
 	case 200:
 		if (f->watermark > 0)
@@ -331,10 +361,13 @@ static int skip_same(struct flight *f, const char *p, size_t n)
 
 	while (n > 0) {
 		size_t part = MIN(n, sizeof(have));
+		int64_t at = f->watermark - f->skip;
 
-		if (fs_pread_all(f->fd, have, part, f->watermark - f->skip, &f->last) < 0)
+		if (at < f->punched) /* gone: the digest has to do */
+			part = (size_t)MIN((int64_t)part, f->punched - at);
+		else if (fs_pread_all(f->fd, have, part, at, &f->last) < 0)
 			return ours(f, f->last.code);
-		if (memcmp(have, p, part) != 0)
+		if (at >= f->punched && memcmp(have, p, part) != 0)
 			return err_set(&f->last, -ERR_UPSTREAM, "has other bytes now than before the break");
 		f->skip -= (int64_t)part;
 		p += part;
@@ -379,11 +412,14 @@ static int step_over_ahead(struct flight *f)
 /* Bytes that go behind the watermark, up to where a leg has been already. */
 static int keep_data(struct flight *f, const char *p, size_t n)
 {
-	int rc = staging_write(f->st, p, n, f->watermark, &f->last);
+	int rc = room_take(f, f->watermark + (int64_t)n - f->punched, &f->last);
 
+	if (rc == 0)
+		rc = staging_write(f->st, p, n, f->watermark, &f->last);
 	if (rc < 0)
 		return ours(f, rc);
 	f->watermark += (int64_t)n;
+	f->progress_ns = loop_now(f->lz->loop);
 	verify_data(f, p, n);
 	advance_limit(f);
 	return 0;
@@ -399,11 +435,13 @@ static int64_t up_to_next_ahead(struct flight *f)
 	return next - f->watermark;
 }
 
-static int on_data(void *arg, const char *p, size_t n)
+int drive_on_data(void *flight, const char *p, size_t n)
 {
-	struct flight *f = arg;
+	struct flight *f = flight;
 	int rc = 0;
 
+	if (window_is_full(f))
+		return FETCH_PAUSE;
 	if (f->skip > 0) {
 		size_t drop = (size_t)MIN(f->skip, (int64_t)n);
 
@@ -582,12 +620,13 @@ static void verify_all(struct flight *f)
 	verify_end(f);
 }
 
-static void on_done(void *arg, int rc, const struct err *err)
+void drive_on_done(void *flight, int rc, const struct err *err)
 {
-	struct flight *f = arg;
+	struct flight *f = flight;
 	int64_t size = flight_size(f);
 
 	f->fetch = NULL;
+	hedge_end(f);
 	if (f->jump && !is_complete(f)) {
 		flight_set_state(f, FLIGHT_WAITING);
 		try_source(f);
@@ -609,13 +648,21 @@ static void on_done(void *arg, int rc, const struct err *err)
 	verify_all(f);
 }
 
+void drive_source_changed(struct flight *f)
+{
+	legs_cancel(f);
+	f->leg_failures = 0;
+	window_begin(f);
+}
+
 static void try_source(struct flight *f)
 {
 	struct source_row *s = &f->sources[f->source_at];
 	struct fetch_remote remote;
-	struct fetch_req req = {.url = s->url, .on_head = on_head, .on_data = on_data, .on_done = on_done, .arg = f};
+	struct fetch_req req = {
+		.url = s->url, .on_head = drive_on_head, .on_data = drive_on_data, .on_done = drive_on_done, .arg = f};
 
-	f->streamed = s->remote->policy == POLICY_STREAMED;
+	window_begin(f);
 	/* It may have been abandoned in a state in which that was no reason to stop. */
 	if (f->lz->stopping || (!worth_finishing(f) && flight_claim(f))) {
 		drive_cancel(f);
@@ -652,6 +699,7 @@ static void try_source(struct flight *f)
 		source_failed(f);
 		return;
 	}
+	hedge_begin(f);
 	legs_look(f);
 }
 
@@ -674,6 +722,30 @@ static void save(struct flight *f)
 	f->timer.fn = on_save_timer;
 	(void)loop_timer_set(f->lz->loop, &f->timer, ROWS_WAIT_MS * NS_PER_MS); /* likewise */
 	committer_add(f);
+}
+
+/* Room for it is being made: its bytes are right, and readers wait for the last of them only so long. */
+static void on_room_timer(struct loop_timer *t)
+{
+	save_if_there_is_room(container_of(t, struct flight, timer));
+}
+
+static void save_if_there_is_room(struct flight *f)
+{
+	int rc = space_admit(f->lz->space, &f->share, f->watermark);
+
+	if (rc > 0) {
+		f->told = false; /* also when it had been saved and got lost: the source's marks are cleared */
+		save(f);
+		return;
+	}
+	f->timer.fn = on_room_timer;
+	if (rc == 0 && f->room_looks++ < ROOM_LOOKS && !f->lz->stopping &&
+		loop_timer_set(f->lz->loop, &f->timer, ROOM_LOOK_MS * NS_PER_MS) == 0)
+		return;
+	space_refused(f->lz->space);
+	f->streamed = true;
+	finish(f);
 }
 
 static void found_in_store(struct flight *f)
@@ -704,6 +776,11 @@ static void begin(struct flight *f)
 		fail(f, &f->worst, f->retry_after_s);
 		return;
 	}
+	if (room_take(f, window_room(f, f->want.size), &f->worst) < 0) {
+		fail(f, &f->worst, -1);
+		return;
+	}
+	expect(f, f->want.size);
 	metric_inc(M_flights_started);
 	atomic_store_explicit(&f->prospects, true, memory_order_release);
 	flight_wake(f, true);
@@ -727,6 +804,7 @@ void drive_start(struct loop_post *p)
 	MAGIC_CHECK(f, FLIGHT_MAGIC);
 	if (state_of(f) == FLIGHT_FAILED)
 		goto out;
+	f->started_ns = f->progress_ns = loop_now(f->lz->loop);
 	f->load = (struct pool_job){.fn = source_load, .done = loaded, .loop = f->lz->loop};
 	flight_hold(f);
 	if (pool_submit(f->lz->pool, &f->load) < 0) {
@@ -750,8 +828,7 @@ void drive_verified(struct flight *f, int rc, const struct err *err)
 	} else if (f->streamed) {
 		finish(f);
 	} else {
-		f->told = false; /* also when it had been saved and got lost: the source's marks are cleared */
-		save(f);
+		save_if_there_is_room(f);
 	}
 }
 
@@ -777,5 +854,7 @@ void drive_committed(struct loop_post *p)
 		loop_timer_cancel(f->lz->loop, &f->timer);
 		finish(f);
 	}
+	if (f->commit_rc == 0)
+		space_done(f->lz->space, &f->share);
 	flight_release(&f);
 }

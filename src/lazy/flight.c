@@ -25,6 +25,8 @@ static void make_key(const struct flight_want *w, char out[FLIGHT_KEY_MAX])
 			out, FLIGHT_KEY_MAX, "sha256:%s", digest_hex(DIGEST_SHA256, w->digests.d[DIGEST_SHA256], hex));
 	else
 		n = snprintf(out, FLIGHT_KEY_MAX, "content-artifact:%" PRId64, w->content_artifact_id);
+	if (w->passing)
+		n += snprintf(out + n, FLIGHT_KEY_MAX - (size_t)n, " passing");
 	if (w->alone)
 		(void)snprintf(out + n, FLIGHT_KEY_MAX - (size_t)n, " of %" PRId64 " in repository %" PRId64,
 			w->content_artifact_id, w->repository_id);
@@ -80,6 +82,31 @@ bool flight_claim(struct flight *f)
 		remove_from_table(f);
 	pthread_mutex_unlock(&f->lz->table.lock);
 	return mine;
+}
+
+bool flight_seal(struct flight *f)
+{
+	struct flight_table *t = &f->lz->table;
+	struct flight **slot;
+	size_t n = strlen(f->key);
+	int known = 0;
+
+	pthread_mutex_lock(&t->lock);
+	pthread_mutex_lock(&f->lock);
+	for (const struct flight_reader *r = f->bodies; r != NULL; r = r->next)
+		known++;
+	pthread_mutex_unlock(&f->lock);
+	known = f->in_table && known == f->readers;
+	if (known) { /* it stays in the table, where a drain finds it, by a name that nobody asks for */
+		slot = slot_of(t, f->key);
+		BUG(*slot != f);
+		*slot = f->chain;
+		(void)snprintf(f->key + n, sizeof(f->key) - n, " in flight %" PRIu64, f->id);
+		f->chain = NULL;
+		*slot_of(t, f->key) = f;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return known;
 }
 
 /* ---- whose content artifacts get it ---- */
@@ -159,6 +186,7 @@ static struct flight *flight_new(struct lazy *lz, const struct flight_want *want
 	f->committed.fn = drive_committed;
 	f->noted.fn = drive_noted;
 	f->wanted.fn = legs_wanted;
+	f->moved.fn = window_moved;
 	return f;
 }
 
@@ -169,11 +197,13 @@ static void flight_unref(struct flight **pf)
 	MAGIC_CHECK(f, FLIGHT_MAGIC);
 	if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	BUG(f->waiters != NULL || f->in_table || f->legs != NULL);
+	BUG(f->waiters != NULL || f->bodies != NULL || f->in_table || f->legs != NULL);
 	extents_clear(&f->ahead);
 	source_rows_free(&f->sources, f->source_count);
 	flight_free_headers(f);
 	staging_drop(&f->st);
+	room_give(f, INT64_MAX);
+	space_done(f->lz->space, &f->share);
 	hasher_free(&f->hasher);
 	if (f->fd >= 0)
 		(void)close(f->fd); /* verified and synced, or not wanted */
@@ -456,13 +486,6 @@ void flight_error(struct flight *f, struct err *out, int64_t *retry_after_s)
 
 /* ---- a reader as a body ---- */
 
-struct flight_reader {
-	struct body b;
-	struct flight *f;
-	void (*left)(void *arg, const struct flight *f);
-	void *arg;
-};
-
 static struct flight *flight_of(const struct body *b)
 {
 	struct flight *f = container_of(b, const struct flight_reader, b)->f;
@@ -509,11 +532,25 @@ static int64_t reader_ready(struct body *b, int64_t off)
 	return 0;
 }
 
+/* The window of the flight may move on: window_look. */
+static void tell_moved(struct flight *f)
+{
+	struct flight *extra = f;
+
+	if (is_over(f))
+		return;
+	flight_hold(f); /* the post's */
+	if (!loop_post_once(f->lz->loop, &f->moved))
+		flight_release(&extra);
+}
+
 static int reader_wait(struct body *b, int64_t off, struct wake *w)
 {
 	struct flight *f = flight_of(b);
 	int rc = sleep_unless(f, off, w, bytes_there);
 
+	if (rc == 0 && atomic_load(&f->paused))
+		tell_moved(f);
 	if (rc == 0 && off - atomic_load_explicit(&f->limit, memory_order_relaxed) > AHEAD_MIN) {
 		struct flight *extra = f;
 
@@ -544,6 +581,34 @@ static ssize_t reader_read(struct body *b, int64_t off, void *p, size_t n)
 	return pread(flight_of(b)->fd, p, n, off);
 }
 
+static void reader_sent(struct body *b, int64_t off)
+{
+	struct flight_reader *r = container_of(b, struct flight_reader, b);
+
+	atomic_store_explicit(&r->acknowledged, off, memory_order_release);
+	if (off - r->told < window_step(r->f->lz) || !atomic_load_explicit(&r->f->windowed, memory_order_acquire))
+		return;
+	r->told = off;
+	tell_moved(r->f);
+}
+
+static void reader_unlink(struct flight_reader *r)
+{
+	struct flight *f = r->f;
+
+	pthread_mutex_lock(&f->lock);
+	if (r->prev != NULL)
+		r->prev->next = r->next;
+	else
+		f->bodies = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+	pthread_mutex_unlock(&f->lock);
+	/* It may be the one that the others' download waited for. */
+	if (atomic_load_explicit(&f->windowed, memory_order_acquire))
+		tell_moved(f);
+}
+
 static void reader_done(struct body **pb)
 {
 	struct body *b = TAKE(*pb);
@@ -554,6 +619,7 @@ static void reader_done(struct body **pb)
 	r = container_of(b, struct flight_reader, b);
 	if (r->left != NULL)
 		r->left(r->arg, r->f);
+	reader_unlink(r);
 	flight_leave(&r->f);
 	free(r);
 }
@@ -565,6 +631,7 @@ static const struct body_ops reader_ops = {
 	.size = reader_size,
 	.fd = reader_fd,
 	.read = reader_read,
+	.sent = reader_sent,
 	.done = reader_done,
 };
 
@@ -577,6 +644,12 @@ struct body *flight_body(struct flight *f, void (*left)(void *arg, const struct 
 		return NULL;
 	}
 	*r = (struct flight_reader){.b.ops = &reader_ops, .f = f, .left = left, .arg = arg};
+	pthread_mutex_lock(&f->lock);
+	r->next = f->bodies;
+	if (r->next != NULL)
+		r->next->prev = r;
+	f->bodies = r;
+	pthread_mutex_unlock(&f->lock);
 	return &r->b;
 }
 
@@ -589,6 +662,10 @@ static void *run_loop(void *arg)
 	loop_run(lz->loop);
 	return NULL;
 }
+
+/* In a drain, a download that nobody reads is given up when it has brought nothing for that part of the time there is; how often that is looked at. */
+#define IDLE_PART 20
+#define IDLE_TICKS 50
 
 /* Loop: cancels what is left at the end of lazy_drain. What is being verified or saved already comes to its end. */
 static void cancel_all(struct loop_post *p)
@@ -607,6 +684,42 @@ static void cancel_all(struct loop_post *p)
 			pthread_mutex_unlock(&lz->table.lock);
 			if (f == NULL)
 				break;
+			drive_cancel(f);
+			flight_out_of_table(f);
+			flight_release(&f);
+		}
+	}
+}
+
+/* Is nobody served by going on, and nothing coming either? */
+static bool is_idle(const struct flight *f, int64_t now_ns)
+{
+	return f->readers == 0 && now_ns - MAX(f->progress_ns, f->lz->drain_ns) > f->lz->idle_ns &&
+	       atomic_load_explicit(&f->state, memory_order_relaxed) < FLIGHT_VERIFYING;
+}
+
+static struct flight *hold_idle(struct lazy *lz, size_t bucket, int64_t now_ns)
+{
+	struct flight *f;
+
+	pthread_mutex_lock(&lz->table.lock);
+	f = lz->table.buckets[bucket];
+	while (f != NULL && !is_idle(f, now_ns))
+		f = f->chain;
+	if (f != NULL)
+		flight_hold(f);
+	pthread_mutex_unlock(&lz->table.lock);
+	return f;
+}
+
+/* Loop, during lazy_drain: gives up what would only hold up the stop. */
+static void cancel_idle(struct loop_post *p)
+{
+	struct lazy *lz = container_of(p, struct lazy, cancel_idle);
+	struct flight *f;
+
+	for (size_t i = 0; i < lz->table.bucket_count; i++) {
+		while ((f = hold_idle(lz, i, loop_now(lz->loop))) != NULL) {
 			drive_cancel(f);
 			flight_out_of_table(f);
 			flight_release(&f);
@@ -642,8 +755,10 @@ int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
 	lz->catalog = o->catalog;
 	lz->store = o->store;
 	lz->settings = o->settings;
+	lz->space = o->space;
 	lz->allowed_digests = parse_allowed(o->settings->storage_allowed_checksums);
 	lz->cancel_all.fn = cancel_all;
+	lz->cancel_idle.fn = cancel_idle;
 	atomic_init(&lz->next_id, 1);
 	(void)pthread_mutex_init(&lz->table.lock, NULL);
 	lz->table.bucket_count = 4096;
@@ -663,7 +778,8 @@ int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
 		.max_per_host = (int)o->settings->content_upstream_connections_per_host,
 		.max_waiting_per_host = (int)o->settings->content_upstream_queue,
 		.allowed_import_paths = o->settings->content_allowed_import_paths,
-		.credential_hosts = o->settings->content_credential_hosts};
+		.credential_hosts = o->settings->content_credential_hosts,
+		.foreign_networks = o->settings->content_foreign_networks};
 	if ((rc = fetch_ctx_new(&fo, &lz->fetch, err)) < 0)
 		goto fail;
 	if ((rc = committer_start(lz, err)) < 0)
@@ -673,6 +789,7 @@ int lazy_new(const struct lazy_opts *o, struct lazy **out, struct err *err)
 		rc = err_sys(err, rc, "thread for downloads");
 		goto fail;
 	}
+	(void)pthread_setname_np(lz->thread, "fetch");
 	lz->thread_started = true;
 	*out = lz;
 	return 0;
@@ -693,7 +810,7 @@ static int64_t flights_open(struct lazy *lz)
 
 static bool is_busy(struct lazy *lz)
 {
-	return flights_open(lz) > 0 || atomic_load_explicit(&lz->work, memory_order_acquire) > 0;
+	return flights_open(lz) > 0 || atomic_load(&lz->work) > 0;
 }
 
 void lazy_drain(struct lazy *lz, int64_t wait_ms)
@@ -701,9 +818,14 @@ void lazy_drain(struct lazy *lz, int64_t wait_ms)
 	const struct timespec tick = {.tv_nsec = 2000000};
 	int64_t until_ns = clock_mono_ns() + wait_ms * NS_PER_MS, left;
 
+	lz->drain_ns = clock_mono_ns();
+	lz->idle_ns = wait_ms * NS_PER_MS / IDLE_PART;
 	atomic_store(&lz->closed, true);
-	while (is_busy(lz) && clock_mono_ns() < until_ns)
+	for (int64_t n = 0; is_busy(lz) && clock_mono_ns() < until_ns; n++) {
+		if (n % IDLE_TICKS == 0)
+			(void)loop_post_once(lz->loop, &lz->cancel_idle);
 		(void)nanosleep(&tick, NULL);
+	}
 	left = flights_open(lz);
 	if (left > 0)
 		log_warn("lazy", "%" PRId64 " downloads canceled: the server stops", left);

@@ -16,12 +16,14 @@
 #ifndef SLUICE_LAZY_FLIGHT_H
 #define SLUICE_LAZY_FLIGHT_H
 
+#include "base/activity.h"
 #include "base/body.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/pool.h"
 #include "base/settings.h"
 #include "catalog/catalog.h"
+#include "space/space.h"
 #include "store/store.h"
 
 struct lazy; /* the engine: fetch loop, table of flights, committer */
@@ -32,9 +34,10 @@ struct lazy_opts {
 	struct catalog *catalog;
 	struct store *store;
 	const struct settings *settings;
+	struct space *space; /* NULL: no bound on what is saved */
 };
 int lazy_new(const struct lazy_opts *opts, struct lazy **out, struct err *err);
-/* Waits for the flights in progress, at most wait_ms; the rest is canceled. No flight_join afterwards. When it returns nothing of this is at work any
+/* Waits for the flights in progress, at most wait_ms; the rest is canceled, and at once what nobody reads and nothing comes of. No flight_join afterwards. When it returns nothing of this is at work any
  * more: the pool, the catalog and the store may end. Blocks; not from a loop. */
 void lazy_drain(struct lazy *lz, int64_t wait_ms);
 /* After every reader has left. Drains first, if nobody has. */
@@ -47,7 +50,8 @@ struct flight_want {
 	struct digests digests; /* declared; may be empty */
 	int64_t size;           /* -1 unknown */
 	bool saved;             /* the catalog believes that the store has it */
-	bool alone; /* share with requests of this content artifact and repository only: see flight_try_alone */
+	bool passing; /* not to be saved: a cache in front keeps it; its answer has upstream's own validators and type */
+	bool alone;   /* share with requests of this content artifact and repository only: see flight_try_alone */
 };
 
 /* Joins the flight that fetches it, or starts one. Any thread; never blocks. Success: *out holds a reference, given back with flight_leave.
@@ -72,7 +76,7 @@ void flight_unwait(struct flight *f, struct wake *w);
 
 /* Complete, verified, and (unless streamed) saved or given up saving? */
 bool flight_is_done(const struct flight *f);
-/* ... and may the store have it now? Not when it is streamed. */
+/* ... and may the store have it now? Not when it is streamed, nor when the quota had no room for it. */
 bool flight_was_saved(const struct flight *f);
 /* Known size; -1. */
 int64_t flight_size(const struct flight *f);
@@ -80,7 +84,11 @@ int64_t flight_size(const struct flight *f);
 void flight_error(struct flight *f, struct err *out, int64_t *retry_after_s);
 uint64_t flight_id(const struct flight *f);
 
-/* Upstream's end-to-end response fields that pass to the client (C5); not those that sluice sets itself. Borrowed; valid from ready(0) > 0 until the flight
+/* What is in flight and how upstreams fare (base/activity.h). Waits for a turn of the fetch loop; any thread but a loop's. */
+int lazy_flights(struct lazy *lz, struct flight_view *out, size_t max, size_t *n, int64_t *total);
+int lazy_sources(struct lazy *lz, struct source_view *out, size_t max, size_t *n, int64_t *total);
+
+/* Upstream's end-to-end response fields that pass to the client (C5); not those that sluice sets itself, which are fewer when the flight is `passing`. Borrowed; valid from ready(0) > 0 until the flight
  * is left. Empty when the store had the artifact. */
 size_t flight_header_count(const struct flight *f);
 void flight_header(const struct flight *f, size_t i, const char **name, const char **value);

@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 #define FLIGHT_MAGIC 0x666c6967u
-#define FLIGHT_KEY_MAX 144
+#define FLIGHT_KEY_MAX 192
 /* Bodies up to this are hashed as they come: handing 64 KiB to another thread costs more than hashing them. */
 #define HASH_INLINE_MAX (64 * 1024)
 /* Resumes that bring less than this count against max_retries; a flight may be resumed this often in all. */
@@ -34,6 +34,17 @@ struct stage_item {
 	struct stage_item *next;
 	struct flight *f;
 	bool is_note;
+};
+
+/* A reader as a body: flight.c. */
+struct flight_reader {
+	struct body b;
+	struct flight *f;
+	struct flight_reader *next, *prev; /* of the flight, under its lock */
+	_Atomic int64_t acknowledged;      /* by the client: it needs nothing before that any more */
+	int64_t told;                      /* ... when the fetch loop was told last */
+	void (*left)(void *arg, const struct flight *f);
+	void *arg;
 };
 
 enum flight_state {
@@ -77,9 +88,10 @@ struct flight {
 
 	pthread_mutex_t lock;
 	struct wake *waiters;
-	struct extents ahead;   /* lock: what legs have brought behind the watermark */
-	_Atomic bool has_ahead; /* something was in it: worth a look under the lock */
-	struct err err;         /* lock; set before FAILED */
+	struct flight_reader *bodies; /* lock: fewer than `readers` while some are no bodies (yet) */
+	struct extents ahead;         /* lock: what legs have brought behind the watermark */
+	_Atomic bool has_ahead;       /* something was in it: worth a look under the lock */
+	struct err err;               /* lock; set before FAILED */
 	int64_t retry_after_s;
 
 	/* the driver's: fetch loop only */
@@ -87,11 +99,19 @@ struct flight {
 	struct source_row *sources;
 	size_t source_count, source_at;
 	struct fetch *fetch;
-	int64_t watermark; /* bytes in the staging file */
-	int64_t skip;      /* bytes to drop: the upstream began again at 0 */
-	int64_t drop;      /* likewise: legs have brought them already */
-	bool jump;         /* this transfer was ended because another one does better from the watermark on */
-	struct leg *legs;  /* leg.c */
+	struct fetch *hedge; /* hedge.c: of the source at hedge_at, beside a late one */
+	size_t hedge_at;
+	struct loop_timer hedge_timer;
+	int64_t started_ns;
+	int64_t progress_ns;      /* when bytes came last */
+	int64_t watermark;        /* bytes in the staging file */
+	struct space_share share; /* of the quota */
+	int room_looks;           /* how often it was looked whether there is room to save it */
+	int64_t room;             /* bytes of the disk that are its own, whether written yet or not: room.c */
+	int64_t skip;             /* bytes to drop: the upstream began again at 0 */
+	int64_t drop;             /* likewise: legs have brought them already */
+	bool jump;                /* this transfer was ended because another one does better from the watermark on */
+	struct leg *legs;         /* leg.c */
 	int leg_count, leg_failures;
 	struct loop_post wanted; /* a reader waits for bytes far ahead */
 	int64_t resumed_at;      /* watermark at the last (re)start */
@@ -103,7 +123,7 @@ struct flight {
 	bool named;       /* its text has the URL already */
 	bool asked;       /* some source was */
 	struct err worst; /* the failure that the answer is made of */
-	bool streamed;    /* policy of the source in use */
+	bool streamed;    /* by the policy of the source in use, or because it only passes, or may not be saved */
 	struct loop_timer timer;
 	struct loop_post start, abandoned;
 	struct pool_job load; /* and then: notes */
@@ -118,11 +138,24 @@ struct flight {
 	int note_rc;
 	struct err note_err;
 
+	/* window.c: the loop's, but for the atomics, and what punch() reads while `punching` */
+	_Atomic bool windowed; /* bytes behind its readers go, and it does not run far ahead of them */
+	_Atomic bool paused;   /* it waits for its readers */
+	int64_t fed_to;        /* up to there it goes on without a look */
+	int64_t punched;       /* the bytes before are gone, or about to be */
+	int64_t hashed_to;     /* `hashed`, when it could be read last */
+	bool punching, cannot_punch;
+	int64_t punch_from;
+	int punch_errno;
+	struct pool_job punch_job;
+	struct loop_post moved;
+
 	/* verify.c */
 	struct hasher *hasher;
 	int64_t hashed;          /* by the pool; read by the loop when no job runs */
 	_Atomic int64_t hash_to; /* how far it may go */
-	bool hashing, hash_dirty;
+	int64_t written_back;    /* by the pool: so far the disk was told to write what is hashed */
+	bool hashing, hash_dirty, write_back;
 	struct pool_job hash_job;
 	int hash_rc;
 	struct digests actual;
@@ -161,6 +194,7 @@ struct lazy {
 	struct catalog *catalog;
 	struct store *store;
 	const struct settings *settings;
+	struct space *space;
 	struct loop *loop; /* the fetch loop */
 	pthread_t thread;
 	bool thread_started;
@@ -169,10 +203,13 @@ struct lazy {
 	struct flight_table table;
 	struct stage files, rows;
 	_Atomic uint64_t next_id;
-	_Atomic int64_t work; /* holders of flights that still do something (flight_hold) */
-	_Atomic bool closed;  /* no more flights */
-	bool stopping;        /* fetch loop: nothing new is begun */
-	struct loop_post cancel_all;
+	_Atomic int64_t room_used; /* bytes of all flights: room.c */
+	_Atomic int64_t work;      /* holders of flights that still do something (flight_hold) */
+	_Atomic bool closed;       /* no more flights */
+	_Atomic int64_t drain_ns,
+		idle_ns; /* when lazy_drain began, and what is given up after so long; set before cancel_idle is posted */
+	bool stopping;   /* fetch loop: nothing new is begun */
+	struct loop_post cancel_all, cancel_idle;
 	unsigned allowed_digests; /* bits of settings.storage_allowed_checksums */
 };
 
@@ -188,6 +225,8 @@ void flight_out_of_table(struct flight *f);
 bool flight_has_readers(struct flight *f);
 /* Nobody reads it, and from now on nobody can join it. As one step: else a request could join what is about to be canceled. */
 bool flight_claim(struct flight *f);
+/* Nobody can join it any more; its readers go on. False: some reader has not said yet what it needs. */
+bool flight_seal(struct flight *f);
 /* The next content artifact that is to be told of; false: none is left. */
 bool flight_next_other(struct flight *f, int64_t *content_artifact_id);
 /* The transaction failed: all of them are to be told again. */
@@ -200,6 +239,8 @@ void flight_free_headers(struct flight *f);
 void source_load(struct pool_job *j);
 /* The next source that may be tried now, from f->source_at on: 1, or 0 when none is left. */
 int source_next(struct flight *f);
+/* The one behind `at` that may be tried now; source_count: none. */
+size_t source_after(const struct flight *f, size_t at);
 void source_remote(const struct flight *f, const struct source_row *s, struct fetch_remote *out);
 /* When a source that is left alone after failures is worth another try; -1: none is. */
 int64_t source_retry_after_s(const struct flight *f);
@@ -220,6 +261,17 @@ void drive_remember(struct flight *f, const struct err *err);
 /* Is it a source's failure, so that other sources may do better? */
 bool drive_blames_source(int code);
 
+/* Call-backs of the main transfer, whoever began it (hedge.c); `flight` is one. */
+int drive_on_head(void *flight, const struct fetch_head *h);
+int drive_on_data(void *flight, const char *p, size_t n);
+void drive_on_done(void *flight, int rc, const struct err *err);
+/* sources[source_at] is another one now. */
+void drive_source_changed(struct flight *f);
+
+/* hedge.c: the fetch loop's side */
+void hedge_begin(struct flight *f); /* a source was asked */
+void hedge_end(struct flight *f);   /* it answered, or will not */
+
 /* leg.c: the fetch loop's side */
 void legs_wanted(struct loop_post *p);
 /* Starts what sleeping readers need and the download reaches late. */
@@ -228,6 +280,22 @@ void legs_look(struct flight *f);
 void legs_cancel(struct flight *f);
 /* The download has come to `off`: a leg that is about to bring just that is not needed any more. True: there was one. */
 bool legs_overtaken(struct flight *f, int64_t off);
+
+/* room.c */
+/* Sees to it that the flight has `bytes` of the disk in all; -ERR_STAGING: there is no room for them. */
+int room_take(struct flight *f, int64_t bytes, struct err *err);
+void room_give(struct flight *f, int64_t bytes); /* INT64_MAX: all */
+
+/* window.c: the fetch loop's side */
+int64_t window_step(const struct lazy *lz); /* any thread */
+/* What a flight of `size` bytes takes of the disk at its start. */
+int64_t window_room(const struct flight *f, int64_t size);
+void window_begin(struct flight *f); /* f->streamed is set: a source is about to be asked */
+/* The download has to wait: window_look resumes it. */
+bool window_is_full(struct flight *f);
+/* Something moved: gives back what is behind, and resumes what waits. */
+void window_look(struct flight *f);
+void window_moved(struct loop_post *p);
 
 /* verify.c */
 int verify_begin(struct flight *f);                          /* 0 or -ERR_NOMEM, -ERR_UNSUPPORTED: from byte 0 */

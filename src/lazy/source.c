@@ -151,15 +151,15 @@ int source_next(struct flight *f)
 	return 0;
 }
 
-static bool is_last_usable(const struct flight *f)
+size_t source_after(const struct flight *f, size_t at)
 {
 	const int64_t now_us = clock_wall_us();
 	int64_t until_us;
 
-	for (size_t i = f->source_at + 1; i < f->source_count; i++)
-		if (refused(f, &f->sources[i], now_us, &until_us, NULL) == 0)
-			return false;
-	return true;
+	for (at++; at < f->source_count; at++)
+		if (refused(f, &f->sources[at], now_us, &until_us, NULL) == 0)
+			break;
+	return MIN(at, f->source_count);
 }
 
 int64_t source_retry_after_s(const struct flight *f)
@@ -214,7 +214,8 @@ void source_remote(const struct flight *f, const struct source_row *s, struct fe
 		.sock_connect_timeout_s = r->sock_connect_timeout_s,
 		.sock_read_timeout_s = r->sock_read_timeout_s,
 		/* With another source at hand a client should not wait for this one to recover. */
-		.max_retries = is_last_usable(f) ? (int)MIN(r->max_retries, RETRIES_MAX) : 0,
+		.max_retries =
+			source_after(f, f->source_at) == f->source_count ? (int)MIN(r->max_retries, RETRIES_MAX) : 0,
 		.concurrency = (int)r->download_concurrency,
 		.rate_limit = (int)r->rate_limit};
 }

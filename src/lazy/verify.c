@@ -2,6 +2,9 @@
  * watermark. At the end size and digests decide. Fetch loop, but for hash_chunks. */
 #include "lazy/flight_priv.h"
 
+#include "base/fsutil.h"
+#include "base/metrics.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +13,9 @@
 #define HASH_STEP (512 * 1024)
 /* One job's share, so that a hundred large flights do not starve the look-ups of the others. */
 #define HASH_JOB_MAX (8 * 1024 * 1024)
+/* Of what will be saved so much at a time is sent to the disk while the rest comes: readers get the last bytes when all is durable, and should not wait for the
+ * whole artifact to be written then. */
+#define WRITE_BACK_STEP (4 * 1024 * 1024)
 
 static void expected_digests(const struct flight *f, struct digests *out)
 {
@@ -34,7 +40,7 @@ int verify_begin(struct flight *f)
 	for (size_t i = 0; i < f->source_count; i++)
 		algs |= f->sources[i].digests.have;
 	f->hash_dirty = false;
-	f->hashed = 0;
+	f->hashed = f->written_back = 0;
 	atomic_store_explicit(&f->hash_to, f->watermark, memory_order_relaxed);
 	hasher_free(&f->hasher);
 	rc = hasher_new(algs, &f->hasher);
@@ -68,7 +74,14 @@ static void hash_chunks(struct flight *f, int64_t most)
 
 static void hash_job(struct pool_job *j)
 {
-	hash_chunks(container_of(j, struct flight, hash_job), HASH_JOB_MAX);
+	struct flight *f = container_of(j, struct flight, hash_job);
+
+	hash_chunks(f, HASH_JOB_MAX);
+	if (!f->write_back || f->hashed - f->written_back < WRITE_BACK_STEP)
+		return;
+	fs_write_back(f->fd, f->written_back, f->hashed - f->written_back);
+	f->written_back = f->hashed;
+	metric_inc(M_staging_writebacks);
 }
 
 static void verdict(struct flight *f)
@@ -101,6 +114,7 @@ static void hash_done(struct pool_job *j)
 		goto out;
 	if (f->hash_dirty)
 		(void)verify_begin(f); /* hash_rc remembers */
+	window_look(f);
 	if (state == FLIGHT_VERIFYING && (f->hash_rc < 0 || f->hashed == f->watermark))
 		verdict(f);
 	else if (f->hash_rc == 0 && (state == FLIGHT_VERIFYING || f->watermark - f->hashed >= HASH_STEP))
@@ -114,6 +128,7 @@ static void ask_pool(struct flight *f)
 	f->hash_job = (struct pool_job){.fn = hash_job, .done = hash_done, .loop = f->lz->loop};
 	atomic_store_explicit(&f->hash_to, f->watermark, memory_order_release);
 	f->hashing = true;
+	f->write_back = !f->streamed;
 	flight_hold(f);
 	if (pool_submit(f->lz->pool, &f->hash_job) < 0) {
 		/* Overloaded: better a slow fetch loop for a moment than an artifact that is never verified. */

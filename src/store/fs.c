@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 #include "base/check.h"
+#include "base/digest.h"
 #include "base/fault.h"
 #include "base/fsutil.h"
 #include "base/log.h"
@@ -24,11 +25,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DIR_MODE 0750
@@ -297,6 +300,7 @@ static void fs_commit(struct store *s, struct store_item *items, size_t count)
 		if (item->rc < 0)
 			continue;
 		item->rc = 0;
+		item->existed = !saved;
 		if (sys != 0) {
 			item->rc = err_sys(&item->err, -sys, "cannot save %s: fsync of its directory",
 				store_name(item->sha256, name));
@@ -348,6 +352,26 @@ out:
 	return rc;
 }
 
+static int fs_get_cached(struct store *s, const uint8_t sha256[32], int64_t size, int *fd)
+{
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .resolve = RESOLVE_CACHED};
+	char name[STORE_NAME_MAX];
+	struct statx st;
+	int file;
+
+	store_name(sha256, name);
+	file = (int)syscall(SYS_openat2, fs_of(s)->artifact, name_in_subdir(name), &how, sizeof(how));
+	if (file < 0)
+		return -ERR_BUSY;
+	if (statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st) != 0 ||
+		!S_ISREG(st.stx_mode) || (int64_t)st.stx_size != size) {
+		fs_close(&file);
+		return -ERR_BUSY; /* store_get says what is wrong with it */
+	}
+	*fd = file;
+	return 0;
+}
+
 static bool fs_has(struct store *s, const uint8_t sha256[32])
 {
 	char name[STORE_NAME_MAX];
@@ -364,6 +388,78 @@ static int fs_remove(struct store *s, const uint8_t sha256[32], struct err *err)
 	store_name(sha256, name);
 	if (unlinkat(fs_of(s)->artifact, name_in_subdir(name), 0) != 0 && errno != ENOENT)
 		return err_sys(err, errno, "cannot remove %s", name);
+	return 0;
+}
+
+/* ---- files that come in chunks ---- */
+
+/* upload/ is made when it is needed: most stores never see an upload. */
+static int fs_part_open(struct store *s, const char *name, bool create, int *fd, struct err *err)
+{
+	int media = fs_of(s)->media, dir = -1, file, rc = 0;
+
+	if (create)
+		rc = make_dir_at(media, "upload", err);
+	if (rc == 0)
+		rc = open_dir_at(media, "upload", &dir, err);
+	if (rc < 0)
+		return rc;
+	file = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0640);
+	if (file < 0)
+		rc = err_sys(err, errno, "cannot open upload/%s", name);
+	else
+		*fd = file;
+	fs_close(&dir);
+	return rc;
+}
+
+static int fs_part_remove(struct store *s, const char *name, struct err *err)
+{
+	int dir, rc = 0;
+
+	dir = openat(fs_of(s)->media, "upload", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : err_sys(err, errno, "cannot open directory upload");
+	if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+		rc = err_sys(err, errno, "cannot remove upload/%s", name);
+	fs_close(&dir);
+	return rc;
+}
+
+/* ---- what is to go ---- */
+
+#define ASIDE_NAME_MAX (STORE_NAME_MAX + 8)
+
+/* In staging/, where a start would sweep it. */
+static char *aside_name(const uint8_t sha256[32], char out[ASIDE_NAME_MAX])
+{
+	char hex[65];
+
+	hex_of(sha256, 32, hex);
+	snprintf(out, ASIDE_NAME_MAX, "gone-%s", hex);
+	return out;
+}
+
+static int fs_set_aside(struct store *s, const uint8_t sha256[32], struct err *err)
+{
+	struct fs_store *fs = fs_of(s);
+	char name[STORE_NAME_MAX], aside[ASIDE_NAME_MAX];
+
+	store_name(sha256, name);
+	if (FAULT("store.set_aside") != 0 ||
+		(renameat(fs->artifact, name_in_subdir(name), fs->staging.dir, aside_name(sha256, aside)) != 0 &&
+			errno != ENOENT))
+		return err_sys(err, errno, "cannot set %s aside", name);
+	return 0;
+}
+
+static int fs_discard(struct store *s, const uint8_t sha256[32], struct err *err)
+{
+	char aside[ASIDE_NAME_MAX];
+
+	if (FAULT("store.discard") != 0 ||
+		(unlinkat(fs_of(s)->staging.dir, aside_name(sha256, aside), 0) != 0 && errno != ENOENT))
+		return err_sys(err, errno, "cannot remove staging/%s", aside);
 	return 0;
 }
 
@@ -389,8 +485,13 @@ static const struct store_ops fs_ops = {
 	.staging = fs_staging,
 	.commit = fs_commit,
 	.get = fs_get,
+	.get_cached = fs_get_cached,
 	.has = fs_has,
 	.remove = fs_remove,
+	.set_aside = fs_set_aside,
+	.discard = fs_discard,
+	.part_open = fs_part_open,
+	.part_remove = fs_part_remove,
 	.space = fs_space,
 };
 

@@ -38,11 +38,13 @@ void store_commit(struct store *s, struct store_item *items, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		BUG(items[i].st == NULL);
 		items[i].rc = 0;
+		items[i].existed = false;
 		items[i].err = ERR_INIT;
 	}
 	s->ops->commit(s, items, count);
 	for (size_t i = 0; i < count; i++) {
-		staging_drop(&items[i].st);
+		if (!items[i].keep)
+			staging_drop(&items[i].st);
 		failed += items[i].rc != 0;
 	}
 	if (failed > 0)
@@ -55,6 +57,12 @@ int store_get(struct store *s, const uint8_t sha256[32], int64_t size, int *fd, 
 	return s->ops->get(s, sha256, size, fd, actual_size, err);
 }
 
+int store_get_cached(struct store *s, const uint8_t sha256[32], int64_t size, int *fd)
+{
+	MAGIC_CHECK(s, STORE_MAGIC);
+	return s->ops->get_cached(s, sha256, size, fd);
+}
+
 bool store_has(struct store *s, const uint8_t sha256[32])
 {
 	MAGIC_CHECK(s, STORE_MAGIC);
@@ -65,6 +73,26 @@ int store_remove(struct store *s, const uint8_t sha256[32], struct err *err)
 {
 	MAGIC_CHECK(s, STORE_MAGIC);
 	return s->ops->remove(s, sha256, err);
+}
+
+int store_set_aside(struct store *s, const uint8_t sha256[32], struct err *err)
+{
+	MAGIC_CHECK(s, STORE_MAGIC);
+	return s->ops->set_aside(s, sha256, err);
+}
+
+int store_discard(struct store *s, const uint8_t sha256[32], struct err *err)
+{
+	MAGIC_CHECK(s, STORE_MAGIC);
+	return s->ops->discard(s, sha256, err);
+}
+
+bool store_items_there(struct store *s, const struct store_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (items[i].existed && !store_has(s, items[i].sha256))
+			return false;
+	return true;
 }
 
 int store_space(struct store *s, int64_t *total, int64_t *used, int64_t *free_, struct err *err)

@@ -11,8 +11,14 @@ struct store_ops {
 	void (*commit)(struct store *s, struct store_item *items, size_t count);
 	int (*get)(struct store *s, const uint8_t sha256[32], int64_t size, int *fd, int64_t *actual_size,
 		struct err *err);
+	int (*get_cached)(struct store *s, const uint8_t sha256[32], int64_t size, int *fd);
 	bool (*has)(struct store *s, const uint8_t sha256[32]);
 	int (*remove)(struct store *s, const uint8_t sha256[32], struct err *err);
+	int (*set_aside)(struct store *s, const uint8_t sha256[32], struct err *err);
+	int (*discard)(struct store *s, const uint8_t sha256[32], struct err *err);
+	/* Opens a file of store_part_*; `create`: makes it if it is not there. */
+	int (*part_open)(struct store *s, const char *name, bool create, int *fd, struct err *err);
+	int (*part_remove)(struct store *s, const char *name, struct err *err);
 	int (*space)(struct store *s, int64_t *total, int64_t *used, int64_t *free_, struct err *err);
 };
 

@@ -23,11 +23,14 @@ bool details_match(const struct sluice_sync *s)
 {
 	char uuid[UUID_STR];
 	const json_t *mirror = json_object_get(s->last, "mirror");
+	/* Written by an older program, which had none. */
+	const json_t *options = json_object_get(s->last, "options");
 
 	return same_text(s->last, "remote", uuid_str(&s->remote->uuid, uuid)) &&
 	       same_text(s->last, "url", s->remote->url) &&
 	       same_text(s->last, "policy", policy_name(s->remote->policy)) && json_is_boolean(mirror) &&
-	       json_is_true(mirror) == s->mirror && details_version(s) == s->latest.number;
+	       json_is_true(mirror) == s->mirror && (options == NULL || json_equal(options, s->options)) &&
+	       details_version(s) == s->latest.number;
 }
 
 const char *details_of(const json_t *metadata, const char *url, const char *key)
@@ -67,9 +70,9 @@ int details_save(struct sluice_sync *s, int64_t version)
 	struct txn *t = NULL;
 	int rc;
 
-	details = json_pack("{s:s, s:s, s:s, s:b, s:I, s:O}", "remote", uuid_str(&s->remote->uuid, uuid), "url",
-		s->remote->url, "policy", policy_name(s->remote->policy), "mirror", s->mirror, "version",
-		(json_int_t)version, "metadata", s->metadata);
+	details = json_pack("{s:s, s:s, s:s, s:b, s:O, s:I, s:O}", "remote", uuid_str(&s->remote->uuid, uuid), "url",
+		s->remote->url, "policy", policy_name(s->remote->policy), "mirror", s->mirror, "options", s->options,
+		"version", (json_int_t)version, "metadata", s->metadata);
 	text = details != NULL ? json_dumps(details, JSON_COMPACT) : NULL;
 	json_decref(details);
 	if (text == NULL)

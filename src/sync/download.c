@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/url.h"
+#include "catalog/acs.h"
 #include "catalog/served.h"
 
 #include <stdlib.h>
@@ -37,6 +38,7 @@ struct slot {
 	struct source_row *sources; /* the others; read when the first has failed */
 	size_t source_count, source_at;
 	bool asked_others;
+	bool alternate;        /* what is in use is an alternate source; the remote that is synced follows */
 	bool first_is_missing; /* the remote that is synced says 404 */
 	struct err first_err;  /* or what else it did */
 	/* the transfer */
@@ -67,7 +69,8 @@ struct download {
 	size_t later_count;
 	uint8_t (*fresh)[32]; /* what came since then, and what was on its way: FRESH_MAX */
 	size_t fresh_count;
-	bool in_later; /* rows are those of a `later` */
+	bool alternates; /* some alternate source holds something */
+	bool in_later;   /* rows are those of a `later` */
 	bool exhausted;
 };
 
@@ -207,20 +210,15 @@ static void slot_use(struct slot *sl, const struct remote_row *remote, int64_t r
 	sl->attempt = 0;
 }
 
-static int slot_take(struct slot *sl, struct change_missing *want)
-{
-	sl->want = *want;
-	*want = (struct change_missing){.url = NULL};
-	sl->d->active++;
-	slot_use(sl, sl->d->s->remote, sl->want.remote_artifact_id, sl->want.url);
-	return slot_start(sl);
-}
-
 static int load_sources(struct slot *sl)
 {
 	struct sluice_sync *s = sl->d->s;
 	struct txn *t = NULL;
-	int rc = catalog_read(s->env->catalog, &t, &s->err);
+	int rc;
+
+	if (sl->asked_others)
+		return 0;
+	rc = catalog_read(s->env->catalog, &t, &s->err);
 
 	if (rc == 0)
 		rc = catalog_sources(t, sl->want.content_artifact_id, s->repository->id,
@@ -236,6 +234,38 @@ static bool source_usable(const struct slot *sl, const struct source_row *x)
 
 	return x->remote_artifact_id != sl->want.remote_artifact_id && x->failed_at_us < since &&
 	       x->missing_at_us < since;
+}
+
+/* An alternate source that has it is asked before the remote that is synced: 1 it is, 0 there is none, negative: failed. */
+static int use_alternate(struct slot *sl)
+{
+	int rc = sl->d->alternates ? load_sources(sl) : 0;
+
+	while (rc == 0 && sl->source_at < sl->source_count && sl->sources[sl->source_at].is_acs) {
+		const struct source_row *x = &sl->sources[sl->source_at++];
+
+		if (!source_usable(sl, x))
+			continue;
+		sl->alternate = true;
+		slot_use(sl, x->remote, x->remote_artifact_id, x->url);
+		rc = slot_start(sl);
+		return rc < 0 ? rc : 1;
+	}
+	return rc;
+}
+
+static int slot_take(struct slot *sl, struct change_missing *want)
+{
+	int rc;
+
+	sl->want = *want;
+	*want = (struct change_missing){.url = NULL};
+	sl->d->active++;
+	rc = use_alternate(sl);
+	if (rc != 0)
+		return MIN(rc, 0);
+	slot_use(sl, sl->d->s->remote, sl->want.remote_artifact_id, sl->want.url);
+	return slot_start(sl);
 }
 
 /* Upstream does not have it and nobody else does: the unit stays, and clients get a 404 until it turns up (P7). */
@@ -260,6 +290,15 @@ static int next_source(struct slot *sl)
 	int rc;
 
 	(void)wire_error(&sl->err);
+	if (sl->alternate) { /* the next alternate source, or now the remote itself; what it said counts for nothing */
+		log_info("sync", "falling back: %s", sl->err.msg);
+		sl->alternate = false;
+		rc = use_alternate(sl);
+		if (rc != 0)
+			return MIN(rc, 0);
+		slot_use(sl, s->remote, sl->want.remote_artifact_id, sl->want.url);
+		return slot_start(sl);
+	}
 	if (sl->first_err.code == 0) {
 		sl->first_err = sl->err;
 		sl->first_is_missing = sl->err.code == -ERR_GONE;
@@ -428,8 +467,7 @@ static int find_saved(struct download *d, bool *any)
 	return rc < 0 ? rc : 0;
 }
 
-/* Looks again in the transaction that links: a clean-up removes files while it holds the write lock (orphan.c), so what is
- * seen here is there when this commits. */
+/* Looks again in the transaction that links: what is seen here is there when this commits (space/removal.h). */
 static int link_in(struct download *d, struct txn *t)
 {
 	struct sluice_sync *s = d->s;
@@ -640,6 +678,8 @@ static void stop(struct download *d)
 static int start(struct download *d)
 {
 	struct sluice_sync *s = d->s;
+	struct txn *t = NULL;
+	int rc;
 
 	d->slot_count = wire_concurrency(s->remote);
 	d->slots = calloc((size_t)d->slot_count, sizeof(*d->slots));
@@ -652,7 +692,14 @@ static int start(struct download *d)
 	}
 	for (int i = 0; i < d->slot_count; i++)
 		d->slots[i].d = d;
-	return saving_init(&d->saving, s->wire.loop, s->wire.pool, s->env->store, s->env->catalog, &d->wake, &s->err);
+	rc = catalog_read(s->env->catalog, &t, &s->err);
+	if (rc == 0)
+		rc = catalog_acs_any(t, &s->err);
+	txn_end(&t);
+	if (rc < 0)
+		return rc;
+	d->alternates = rc > 0;
+	return saving_init(&d->saving, s->wire.loop, s->wire.pool, s->env, &d->wake, &s->err);
 }
 
 int download_all(struct sluice_sync *s, wanted_fn *next, void *arg)

@@ -75,6 +75,17 @@ static int host_sibling_url(
 	return rc;
 }
 
+static int host_read_begin(struct sluice_sync *s, const char *save_as, int (*take)(void *arg, const char *p, size_t n),
+	void *arg, struct sluice_reading **out)
+{
+	return s->err.code != 0 ? s->err.code : reading_begin(s, save_as, take, arg, out);
+}
+
+static int host_read_more(struct sluice_sync *s, struct sluice_reading *r)
+{
+	return s->err.code != 0 ? s->err.code : reading_more(s, r);
+}
+
 const struct sluice_sync_host sync_host = {
 	.fetch = host_fetch,
 	.unit = host_unit,
@@ -83,4 +94,6 @@ const struct sluice_sync_host sync_host = {
 	.fail = host_fail,
 	.get = host_get,
 	.sibling_url = host_sibling_url,
+	.read_begin = host_read_begin,
+	.read_more = host_read_more,
 };

@@ -274,6 +274,13 @@ void kept_free(struct kept **list)
 	}
 }
 
+struct kept *kept_find(struct kept *list, const char *name)
+{
+	while (list != NULL && (list->st == NULL || strcmp(list->name, name) != 0))
+		list = list->next;
+	return list;
+}
+
 static int keep(struct transfer *x, const char *name, const struct digests *digests)
 {
 	struct sluice_sync *s = x->s;
@@ -346,6 +353,56 @@ static int read_digests(struct sluice_sync *s, const struct sluice_fetch *what, 
 	return 0;
 }
 
+/* Why it was not had, for a format that can do without. */
+static int give_up(struct transfer *x, struct sluice_fetched *out)
+{
+	struct sluice_sync *s = x->s;
+
+	fill(out, x, "");
+	if (s->err.code != 0 && out->status == 200)
+		out->status = 0;
+	(void)snprintf(out->problem, sizeof(out->problem), "%.*s", (int)sizeof(out->problem) - 1, s->err.msg);
+	s->err = ERR_INIT;
+	return 0;
+}
+
+/* Upstream has answered. */
+static int took(struct transfer *x, const struct digests *actual, const char *sha256, const char *etag,
+	const char *last_modified, struct sluice_fetched *out)
+{
+	const struct sluice_fetch *what = x->what;
+	struct sluice_sync *s = x->s;
+	struct err why;
+	int rc = 0;
+
+	switch (x->status) {
+	case 200:
+		rc = take_body(x, actual, sha256, out);
+		break;
+	case 304:
+		if (etag[0] == '\0' && last_modified[0] == '\0') {
+			rc = wire_status(&s->err, x->status, what->url);
+			break;
+		}
+		fill(out, x, sha256);
+		/* A 304 may leave its validators out (RFC 9110 §15.4.5): the old ones hold. */
+		rc = details_note(s, what->url, x->etag[0] != '\0' ? x->etag : etag,
+			x->last_modified[0] != '\0' ? x->last_modified : last_modified, sha256);
+		break;
+	case 404:
+	case 410:
+		(void)wire_status(&why, x->status, what->url);
+		fill(out, x, "");
+		(void)snprintf(out->problem, sizeof(out->problem), "%.*s", (int)sizeof(out->problem) - 1, why.msg);
+		break;
+	default:
+		rc = wire_status(&s->err, x->status, what->url);
+		if (what->optional)
+			rc = give_up(x, out);
+	}
+	return rc;
+}
+
 int metadata_fetch(struct sluice_sync *s, const struct sluice_fetch *what, struct sluice_fetched *out)
 {
 	const json_t *last = what->if_changed && s->may_skip ? json_object_get(s->last, "metadata") : NULL;
@@ -354,37 +411,14 @@ int metadata_fetch(struct sluice_sync *s, const struct sluice_fetch *what, struc
 	const char *last_modified = sha256[0] != '\0' ? details_of(last, what->url, "last_modified") : "";
 	struct digests expected, actual;
 	struct transfer x = {.s = s, .what = what, .expected = &expected};
-	struct err why;
 	int rc = read_digests(s, what, &expected);
 
 	if (rc == 0 && !from_store(&x, &actual))
 		rc = transfer_run(&x, etag, last_modified, &actual);
-	if (rc != 0)
-		goto out;
-	switch (x.status) {
-	case 200:
-		rc = take_body(&x, &actual, sha256, out);
-		break;
-	case 304:
-		if (etag[0] == '\0' && last_modified[0] == '\0') {
-			rc = wire_status(&s->err, x.status, what->url);
-			break;
-		}
-		fill(out, &x, sha256);
-		/* A 304 may leave its validators out (RFC 9110 §15.4.5): the old ones hold. */
-		rc = details_note(s, what->url, x.etag[0] != '\0' ? x.etag : etag,
-			x.last_modified[0] != '\0' ? x.last_modified : last_modified, sha256);
-		break;
-	case 404:
-	case 410:
-		(void)wire_status(&why, x.status, what->url);
-		fill(out, &x, "");
-		(void)snprintf(out->problem, sizeof(out->problem), "%.*s", (int)sizeof(out->problem) - 1, why.msg);
-		break;
-	default:
-		rc = wire_status(&s->err, x.status, what->url);
-	}
-out:
+	if (rc != 0 && what->optional && rc != -ERR_NOMEM && rc != -ERR_NOSPACE && rc != -ERR_IO)
+		rc = give_up(&x, out);
+	else if (rc == 0)
+		rc = took(&x, &actual, sha256, etag, last_modified, out);
 	transfer_fini(&x);
 	return rc;
 }

@@ -145,9 +145,8 @@ static int make_version(struct modify *m)
 	return rc;
 }
 
-static int load(struct modify *m, const json_t *args)
+static int load(struct modify *m, const char *uuid)
 {
-	const char *uuid = json_string_value(json_object_get(args, "repository"));
 	struct txn *t = NULL;
 	struct uuid u;
 	int rc;
@@ -166,12 +165,33 @@ static int load(struct modify *m, const json_t *args)
 		       : err_set(m->err, -ERR_UNSUPPORTED, "no format '%s' is installed", m->repository->type);
 }
 
+int sync_add_units(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count, bool replace,
+	struct err *err)
+{
+	struct err own = ERR_INIT;
+	struct modify m = {.task = t, .env = task_env(t), .err = err != NULL ? err : &own};
+	struct change_opts opts = {.base_number = -1, .keep_existing = !replace};
+	int rc = load(&m, repository_uuid);
+
+	if (rc == 0) {
+		opts.repository_id = m.repository->id;
+		rc = change_begin(m.env->catalog, &opts, &m.change, m.err);
+	}
+	for (size_t at = 0; rc == 0 && at < count; at += PAGE)
+		rc = change_add(m.change, content_ids + at, MIN(count - at, PAGE), m.err);
+	if (rc == 0)
+		rc = make_version(&m);
+	change_abort(&m.change);
+	repository_row_free(&m.repository);
+	return rc;
+}
+
 int modify_task(struct task *t, struct err *err)
 {
 	struct err own = ERR_INIT;
 	struct modify m = {.task = t, .env = task_env(t), .err = err != NULL ? err : &own};
 	const json_t *args = task_args(t);
-	int rc = load(&m, args);
+	int rc = load(&m, json_string_value(json_object_get(args, "repository")));
 
 	if (rc == 0)
 		rc = change(&m, args);

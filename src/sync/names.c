@@ -2,6 +2,7 @@
 #include "sync/sync_priv.h"
 
 #include "catalog/query.h"
+#include "catalog/repository.h"
 
 #include <stdio.h>
 
@@ -42,14 +43,16 @@ void sync_version_names(const char *type, const struct uuid *repo, int64_t numbe
 	buf_addf(prn, "prn:core.repositoryversion:%s", uuid_str(version, uuid));
 }
 
-void sync_publication_names(const struct sluice_format *f, const struct uuid *pub, struct buf *href, struct buf *prn)
+void sync_publication_names(const struct sluice_format *f, const struct sluice_publication_kind *kind,
+	const struct uuid *pub, struct buf *href, struct buf *prn)
 {
 	char uuid[UUID_STR];
 
-	buf_addf(href, ROOT "publications/%s/%s/%s/", f->name, f->kind, uuid_str(pub, uuid));
+	buf_addf(
+		href, ROOT "publications/%s/%s/%s/", f->name, kind != NULL ? kind->kind : f->kind, uuid_str(pub, uuid));
 	buf_addf(prn, "prn:%s.", f->name);
-	add_lower(prn, f->model);
-	buf_addf(prn, "publication:%s", uuid);
+	add_lower(prn, kind != NULL ? kind->model : f->model);
+	buf_addf(prn, "%s:%s", kind != NULL ? "" : "publication", uuid);
 }
 
 int sync_created_version(struct task *t, const char *type, const struct uuid *repo, int64_t number,
@@ -83,17 +86,34 @@ int sync_uuid_of(const char *name, struct uuid *out, struct err *err)
 
 /* ---- objects ---- */
 
-/* {"file.file": {"count": n, "href": …}}, or {} for none. */
-static json_t *summary(const struct sluice_format *f, json_int_t count, const char *filter, const char *version_href)
+/* {"file.file": {"count": n, "href": …}, …}, or {} for none. `counts` (by type): of a format with more types than one. */
+static json_t *summary(const struct sluice_format *f, const json_t *counts, json_int_t all, const char *filter,
+	const char *version_href)
 {
+	const struct sluice_content_type *more = f->more_content;
 	struct buf href = BUF_INIT(0);
-	json_t *out = NULL;
+	json_t *out = json_object();
 
-	if (count == 0)
-		return json_object();
-	buf_addf(&href, ROOT "content/%s/%s/?%s=%s", f->name, f->content_plural, filter, version_href);
-	if (href.failed == 0)
-		out = json_pack("{s:{s:I, s:s}}", f->content_type, "count", count, "href", href.p);
+	for (size_t i = 0; out != NULL; i++) {
+		const char *type = i == 0 ? f->content_type : more[i - 1].type,
+			   *plural = i == 0 ? f->content_plural : more[i - 1].plural;
+		json_int_t count = all;
+
+		if (type == NULL)
+			break;
+		if (counts != NULL)
+			count = json_integer_value(json_object_get(counts, type));
+		buf_reset(&href);
+		buf_addf(&href, ROOT "content/%s/%s/?%s=%s", f->name, plural, filter, version_href);
+		if (count > 0 &&
+			(href.failed != 0 || json_object_set_new(out, type,
+						     json_pack("{s:I, s:s}", "count", count, "href", href.p)) != 0)) {
+			json_decref(out);
+			out = NULL;
+		}
+		if (more == NULL)
+			break;
+	}
 	buf_fini(&href);
 	return out;
 }
@@ -140,7 +160,7 @@ static json_t *repository_href_of(const json_t *row, const char *type, const cha
 	return out;
 }
 
-static json_t *version_object(const struct sluice_format *f, const json_t *row)
+static json_t *version_object(const struct sluice_format *f, const json_t *counts, const json_t *row)
 {
 	json_t *href = version_href_of(row, "type", "repository", "number");
 	const char *z = json_string_value(href);
@@ -153,9 +173,14 @@ static json_t *version_object(const struct sluice_format *f, const json_t *row)
 		"pulp_created", json_object_get(row, "created"), "pulp_last_updated", json_object_get(row, "updated"),
 		"number", count_of(row, "number"), "repository", repository_href_of(row, "type", "repository"),
 		"base_version", version_href_of(row, "base_type", "base_repository", "base_number"), "content_summary",
-		"added", summary(f, count_of(row, "added"), "repository_version_added", z), "removed",
-		summary(f, count_of(row, "removed"), "repository_version_removed", z), "present",
-		summary(f, count_of(row, "present"), "repository_version", z), "vuln_report");
+		"added",
+		summary(f, json_object_get(counts, "added"), count_of(row, "added"), "repository_version_added", z),
+		"removed",
+		summary(f, json_object_get(counts, "removed"), count_of(row, "removed"), "repository_version_removed",
+			z),
+		"present",
+		summary(f, json_object_get(counts, "present"), count_of(row, "present"), "repository_version", z),
+		"vuln_report");
 }
 
 int sync_version_json(struct txn *t, const struct sluice_format *f, const struct uuid *repo, int64_t number,
@@ -164,7 +189,7 @@ int sync_version_json(struct txn *t, const struct sluice_format *f, const struct
 	const struct view *v = view_find("version");
 	char uuid[UUID_STR], text[24];
 	struct query *q = NULL;
-	json_t *row = NULL;
+	json_t *row = NULL, *counts = NULL;
 	int rc;
 
 	if (query_new(v, &q) != 0)
@@ -176,15 +201,19 @@ int sync_version_json(struct txn *t, const struct sluice_format *f, const struct
 	if (rc == 0)
 		rc = query_row(t, q, &row, err);
 	query_free(&q);
+	if (rc == 0 && f->more_content != NULL)
+		rc = catalog_version_counts(t, count_of(row, "_id"), &counts, err);
+	if (rc == 0)
+		*out = version_object(f, counts, row);
+	json_decref(row);
+	json_decref(counts);
 	if (rc != 0)
 		return rc;
-	*out = version_object(f, row);
-	json_decref(row);
 	return *out != NULL ? 0 : err_set(err, -ERR_NOMEM, "no memory for a version");
 }
 
-int sync_publication_json(
-	struct txn *t, const struct sluice_format *f, const struct uuid *publication, json_t **out, struct err *err)
+int sync_publication_json(struct txn *t, const struct sluice_format *f, const struct sluice_publication_kind *kind,
+	const struct uuid *publication, json_t **out, struct err *err)
 {
 	struct buf href = BUF_INIT(0), prn = BUF_INIT(0);
 	json_t *row = NULL, *object = NULL;
@@ -192,7 +221,7 @@ int sync_publication_json(
 
 	if (rc != 0)
 		return rc;
-	sync_publication_names(f, publication, &href, &prn);
+	sync_publication_names(f, kind, publication, &href, &prn);
 	if (href.failed == 0 && prn.failed == 0)
 		object = json_pack("{s:s, s:s, s:O, s:O, s:o, s:o, s:[], s:O}", "pulp_href", href.p, "prn", prn.p,
 			"pulp_created", json_object_get(row, "created"), "pulp_last_updated",

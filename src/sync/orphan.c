@@ -1,20 +1,17 @@
-/* What nobody uses any more: units in no version, then artifacts of no unit and no publication.
- *
- * An artifact's row and its file go together, under the catalog's write lock: whoever links an artifact that exists looks
- * for its file under the same lock (download.c), and so never links one that is about to go. That is the one place where
- * that lock is held over a system call; the batches are small for it. */
+/* What nobody uses any more: units in no version, then artifacts of no unit and no publication. How their files go: space/removal.h. */
 #include "sync/sync_priv.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "catalog/query.h"
 #include "catalog/usage.h"
+#include "space/removal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define UNITS 500
-#define ARTIFACTS 50
+#define ARTIFACTS 200
 #define PROTECTION_MIN 1440 /* Pulp's default: a day */
 
 struct cleanup {
@@ -116,14 +113,12 @@ static int delete_artifacts(struct cleanup *c, int64_t *after, size_t *deleted)
 		rc = catalog_artifact_orphans(t, c->before_us, *after, ids, sha256, ARTIFACTS, deleted, c->err);
 	for (size_t i = 0; rc == 0 && i < *deleted; i++) {
 		*after = ids[i];
-		rc = catalog_artifact_delete(t, ids[i], c->err);
-		if (rc == 1)
-			rc = store_remove(c->env->store, sha256[i], c->err);
+		rc = MIN(catalog_artifact_delete(t, ids[i], c->err), 0);
 	}
 	if (rc == 0)
 		rc = txn_commit(&t, c->err);
 	txn_end(&t);
-	return rc;
+	return rc == 0 ? removal_run(c->env->catalog, c->env->store, c->err) : rc;
 }
 
 static int clean_artifacts(struct cleanup *c)

@@ -13,13 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_MAX 64 /* each holds a descriptor until it is written */
+#define STAGED_MAX 64  /* each holds a descriptor until it is written */
+#define FILES_MAX 1000 /* with the units that are published under another path: rows of one transaction */
 
 struct file {
 	char *path;
 	struct staging *st;
 	struct digests digests;
 	int64_t size;
+	int64_t content_artifact_id; /* a file of the version; then nothing is staged */
 };
 
 struct sluice_publish {
@@ -28,18 +30,31 @@ struct sluice_publish {
 	struct facts facts;
 	json_t *extra; /* the publication's fields */
 	struct file files[FILES_MAX];
-	size_t count;
+	size_t count, staged;
 	bool writing; /* files[count] is being written */
 	struct hasher *hasher;
-	int64_t id; /* 0: not begun */
+	bool only_published;            /* units do not pass through */
+	const struct unit_file *walked; /* what each_file hands over just now */
+	int64_t id;                     /* 0: not begun */
 	struct uuid uuid;
 	struct err err;
 };
 
 /* ---- into the catalog ---- */
 
+#define TYPE_CAP 128
+
+/* "deb.apt", or "deb.verbatim". */
+static const char *type_of(const struct publish_what *what, char out[TYPE_CAP])
+{
+	(void)snprintf(
+		out, TYPE_CAP, "%s.%s", what->format->name, what->kind != NULL ? what->kind->kind : what->format->kind);
+	return out;
+}
+
 static int begin_publication(struct sluice_publish *p, struct txn *t)
 {
+	char type[TYPE_CAP];
 	char *extra;
 	int rc;
 
@@ -48,8 +63,8 @@ static int begin_publication(struct sluice_publish *p, struct txn *t)
 	extra = json_dumps(p->extra, JSON_COMPACT);
 	if (extra == NULL)
 		return err_set(&p->err, -ERR_NOMEM, "no memory for a publication");
-	rc = catalog_publication_begin(t, p->what->repository->type, p->what->version.id, true, p->what->checkpoint,
-		slice_str(extra), &p->id, &p->uuid, &p->err);
+	rc = catalog_publication_begin(t, type_of(p->what, type), p->what->version.id, !p->only_published,
+		p->what->checkpoint, slice_str(extra), &p->id, &p->uuid, &p->err);
 	free(extra);
 	return rc;
 }
@@ -60,28 +75,36 @@ static int add_files(struct sluice_publish *p, struct txn *t)
 
 	for (size_t i = 0; rc == 0 && i < p->count; i++) {
 		const struct file *f = &p->files[i];
-		int64_t artifact;
+		int64_t artifact = 0;
 
-		rc = catalog_artifact_saved(t, 0, 0, &f->digests, f->size, &artifact, &p->err);
+		if (f->content_artifact_id == 0)
+			rc = catalog_artifact_saved(t, 0, 0, &f->digests, f->size, &artifact, &p->err);
 		if (rc == 0)
-			rc = catalog_publication_add(t, p->id, slice_str(f->path), artifact, 0, &p->err);
+			rc = catalog_publication_add(
+				t, p->id, slice_str(f->path), artifact, f->content_artifact_id, &p->err);
 		if (rc == -ERR_EXISTS)
 			(void)err_wrap(&p->err, "the format published '%s' twice", f->path);
 	}
 	return rc;
 }
 
-static int commit_files(struct sluice_publish *p)
+/* The staging files stay the files' until they are recorded. */
+static int commit_files(struct sluice_publish *p, struct store_item items[STAGED_MAX], size_t *count)
 {
-	struct store_item items[FILES_MAX];
+	size_t n = 0;
 
 	for (size_t i = 0; i < p->count; i++) {
-		items[i] = (struct store_item){.st = TAKE(p->files[i].st), .size = p->files[i].size};
-		memcpy(items[i].sha256, p->files[i].digests.d[DIGEST_SHA256], sizeof(items[i].sha256));
+		const struct file *f = &p->files[i];
+
+		if (f->content_artifact_id != 0)
+			continue;
+		items[n] = (struct store_item){.st = f->st, .size = f->size, .keep = true};
+		memcpy(items[n++].sha256, f->digests.d[DIGEST_SHA256], sizeof(items[0].sha256));
 	}
-	if (p->count > 0)
-		store_commit(p->what->env->store, items, p->count);
-	for (size_t i = 0; i < p->count; i++) {
+	*count = n;
+	if (n > 0)
+		store_commit(p->what->env->store, items, n);
+	for (size_t i = 0; i < n; i++) {
 		if (items[i].rc != 0) {
 			p->err = items[i].err;
 			return items[i].rc;
@@ -96,26 +119,41 @@ static void forget_files(struct sluice_publish *p)
 		staging_drop(&p->files[i].st);
 		free(p->files[i].path);
 	}
-	p->count = 0;
+	p->count = p->staged = 0;
 }
 
-static int write_files(struct sluice_publish *p)
+/* *there: nothing of it was removed since it was found in the store; else nothing is written. */
+static int record_files(struct sluice_publish *p, const struct store_item *items, size_t count, bool *there)
 {
 	struct txn *t = NULL;
 	int64_t begun = p->id;
-	int rc = commit_files(p);
+	int rc = catalog_write(p->catalog, &t, &p->err);
 
-	if (rc == 0)
-		rc = catalog_write(p->catalog, &t, &p->err);
-	if (rc == 0)
+	*there = rc < 0 || store_items_there(p->what->env->store, items, count);
+	if (rc == 0 && *there)
 		rc = begin_publication(p, t);
-	if (rc == 0)
+	if (rc == 0 && *there)
 		rc = add_files(p, t);
-	if (rc == 0)
+	if (rc == 0 && *there)
 		rc = txn_commit(&t, &p->err);
 	txn_end(&t);
 	if (rc != 0)
 		p->id = begun; /* rolled back */
+	return rc;
+}
+
+static int write_files(struct sluice_publish *p)
+{
+	struct store_item items[STAGED_MAX];
+	bool there = true;
+	size_t count;
+	int rc;
+
+	do {
+		rc = commit_files(p, items, &count);
+		if (rc == 0)
+			rc = record_files(p, items, count, &there);
+	} while (rc == 0 && !there);
 	forget_files(p);
 	return rc;
 }
@@ -134,10 +172,11 @@ static int each_unit(void *arg, const struct unit_file *u)
 	struct sluice_digest digests[DIGEST_COUNT];
 	char hex[DIGEST_COUNT][DIGEST_HEX_MAX];
 	struct sluice_file f = {.size = u->size, .digests = digests};
-	char *path = slice_dup(u->relative_path), *extra = slice_dup(u->extra);
+	char *path = slice_dup(u->relative_path), *extra = slice_dup(u->extra), *type = slice_dup(u->type),
+	     *key = slice_dup(u->natural_key);
 	int rc;
 
-	if (path == NULL || extra == NULL) {
+	if (path == NULL || extra == NULL || type == NULL || key == NULL) {
 		rc = err_set(&w->p->err, -ERR_NOMEM, "no memory for a publication");
 		goto out;
 	}
@@ -147,14 +186,22 @@ static int each_unit(void *arg, const struct unit_file *u)
 		digest_hex((enum digest_alg)alg, u->digests->d[alg], hex[alg]);
 		digests[f.digest_count++] = (struct sluice_digest){digest_name((enum digest_alg)alg), hex[alg]};
 	}
+	f.type = type;
+	f.natural_key = key;
 	f.relative_path = path;
 	f.extra_json = u->extra.n > 0 ? extra : NULL;
+	f.detail = u->detail.n > 0 ? u->detail.p : NULL;
+	f.detail_size = u->detail.n;
+	w->p->walked = u;
 	rc = w->fn(w->arg, &f);
+	w->p->walked = NULL;
 	if (rc >= 0)
 		rc = w->p->err.code;
 out:
 	free(path);
 	free(extra);
+	free(type);
+	free(key);
 	return rc;
 }
 
@@ -176,6 +223,46 @@ static int host_each_file(struct sluice_publish *p, int (*fn)(void *arg, const s
 	return rc;
 }
 
+struct unit_walk {
+	struct sluice_publish *p;
+	int (*fn)(void *arg, const char *natural_key, const char *extra_json);
+	void *arg;
+};
+
+static int each_typed(void *arg, struct slice natural_key, struct slice extra)
+{
+	struct unit_walk *w = arg;
+	char *key = slice_dup(natural_key), *json = slice_dup(extra);
+	int rc;
+
+	if (key == NULL || json == NULL)
+		rc = err_set(&w->p->err, -ERR_NOMEM, "no memory for a publication");
+	else
+		rc = w->fn(w->arg, key, json);
+	free(key);
+	free(json);
+	return rc < 0 ? rc : w->p->err.code;
+}
+
+static int host_each_unit(struct sluice_publish *p, const char *type,
+	int (*fn)(void *arg, const char *natural_key, const char *extra_json), void *arg)
+{
+	struct unit_walk walk = {.p = p, .fn = fn, .arg = arg};
+	struct txn *t = NULL;
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	rc = catalog_read(p->catalog, &t, &p->err);
+	if (rc == 0)
+		rc = catalog_version_units_each(
+			t, p->what->repository->id, p->what->version.number, type, each_typed, &walk, &p->err);
+	txn_end(&t);
+	if (rc != 0 && p->err.code == 0)
+		(void)err_set(&p->err, rc, "the format stopped reading the version's units");
+	return rc;
+}
+
 static int add_path(struct sluice_publish *p, const char *relative_path)
 {
 	struct err why;
@@ -183,7 +270,7 @@ static int add_path(struct sluice_publish *p, const char *relative_path)
 
 	if (url_relpath_check(slice_str(relative_path), &why) != 0)
 		return err_set(&p->err, -ERR_INVAL, "the format cannot publish under '%s': %s", relative_path, why.msg);
-	rc = p->count == FILES_MAX ? write_files(p) : 0;
+	rc = p->count == FILES_MAX || p->staged == STAGED_MAX ? write_files(p) : 0;
 	if (rc != 0)
 		return rc;
 	p->files[p->count] = (struct file){.path = strdup(relative_path)};
@@ -232,6 +319,25 @@ static int host_file_write(struct sluice_publish *p, const void *data, size_t n)
 	return 0;
 }
 
+static int host_file_name(struct sluice_publish *p, const char *relative_path)
+{
+	struct err why;
+	char *path;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	if (!p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format named a file that it had not begun");
+	if (url_relpath_check(slice_str(relative_path), &why) != 0)
+		return err_set(&p->err, -ERR_INVAL, "the format cannot publish under '%s': %s", relative_path, why.msg);
+	path = strdup(relative_path);
+	if (path == NULL)
+		return err_set(&p->err, -ERR_NOMEM, "no memory for a publication");
+	free(p->files[p->count].path);
+	p->files[p->count].path = path;
+	return 0;
+}
+
 static int host_file_end(struct sluice_publish *p)
 {
 	if (p->err.code != 0)
@@ -242,15 +348,8 @@ static int host_file_end(struct sluice_publish *p)
 	hasher_free(&p->hasher);
 	p->writing = false;
 	p->count++;
+	p->staged++;
 	return 0;
-}
-
-static struct kept *find_kept(const struct publish_what *what, const char *name)
-{
-	for (struct kept *k = what->kept != NULL ? *what->kept : NULL; k != NULL; k = k->next)
-		if (k->st != NULL && strcmp(k->name, name) == 0)
-			return k;
-	return NULL;
 }
 
 static int host_file_kept(struct sluice_publish *p, const char *save_as, const char *relative_path)
@@ -264,16 +363,42 @@ static int host_file_kept(struct sluice_publish *p, const char *save_as, const c
 	if (p->writing)
 		return err_set(&p->err, -ERR_INTERNAL, "the format published '%s' before it had ended another file",
 			relative_path);
-	k = find_kept(p->what, save_as);
+	k = p->what->kept != NULL ? kept_find(*p->what->kept, save_as) : NULL;
 	if (k == NULL)
 		return 1;
 	rc = add_path(p, relative_path);
 	if (rc != 0)
 		return rc;
 	f = &p->files[p->count++];
+	p->staged++;
 	f->st = TAKE(k->st);
 	f->digests = k->digests;
 	f->size = k->size;
+	return 0;
+}
+
+static int host_file_unit(struct sluice_publish *p, const struct sluice_file *f, const char *relative_path)
+{
+	int rc;
+
+	(void)f; /* what each_file handed over: known by its row */
+	if (p->err.code != 0)
+		return p->err.code;
+	if (p->walked == NULL || p->writing)
+		return err_set(&p->err, -ERR_INTERNAL, "the format published '%s' at a wrong time", relative_path);
+	rc = add_path(p, relative_path);
+	if (rc == 0)
+		p->files[p->count++].content_artifact_id = p->walked->content_artifact_id;
+	return rc;
+}
+
+static int host_only_published(struct sluice_publish *p)
+{
+	if (p->err.code != 0)
+		return p->err.code;
+	if (p->count > 0 || p->writing || p->id != 0)
+		return err_set(&p->err, -ERR_INTERNAL, "the format chose what passes through after its first file");
+	p->only_published = true;
 	return 0;
 }
 
@@ -317,13 +442,17 @@ static int host_set(struct sluice_publish *p, const char *field, const char *jso
 
 static const struct sluice_publish_host publish_host = {
 	.each_file = host_each_file,
+	.each_unit = host_each_unit,
 	.file_begin = host_file_begin,
 	.file_write = host_file_write,
 	.file_end = host_file_end,
+	.file_name = host_file_name,
 	.file_kept = host_file_kept,
 	.fail = host_fail,
 	.get = host_get,
 	.set = host_set,
+	.file_unit = host_file_unit,
+	.only_published = host_only_published,
 };
 
 /* ---- from begin to end ---- */
@@ -355,13 +484,14 @@ json_t *publish_repository_fields(const struct sluice_format *f, const struct re
 static int prepare(struct sluice_publish *p)
 {
 	const struct publish_what *what = p->what;
+	const struct sluice_field *fields = what->kind != NULL ? what->kind->fields : what->format->publication_fields;
 	json_t *repository = json_loads(what->repository->extra, 0, NULL);
 	int rc;
 
-	p->extra = own_fields(what->format->publication_fields, what->fields);
+	p->extra = own_fields(fields, what->fields);
 	rc = p->extra != NULL ? 0 : -ERR_NOMEM;
 	if (rc == 0)
-		rc = facts_set_fields(&p->facts, "publication", what->format->publication_fields, p->extra);
+		rc = facts_set_fields(&p->facts, "publication", fields, p->extra);
 	if (rc == 0)
 		rc = facts_set_fields(&p->facts, "repository", what->format->repository_fields, repository);
 	if (rc == 0)
@@ -379,9 +509,12 @@ static int run_format(struct sluice_publish *p)
 	const struct sluice_format *f = p->what->format;
 	int rc;
 
-	if (f->publish == NULL)
+	if (p->what->kind != NULL)
+		rc = p->what->kind->publish(&publish_host, p);
+	else if (f->publish != NULL)
+		rc = f->publish(&publish_host, p);
+	else
 		return err_set(&p->err, -ERR_UNSUPPORTED, "the format '%s' has no publications", f->name);
-	rc = f->publish(&publish_host, p);
 	if (p->err.code != 0) /* also when the format overlooked it */
 		return p->err.code;
 	if (rc < 0)
@@ -416,7 +549,7 @@ static int tell(struct sluice_publish *p, struct task *t, json_t **result)
 	struct txn *txn = NULL;
 	int rc = 0;
 
-	sync_publication_names(p->what->format, &p->uuid, &href, &prn);
+	sync_publication_names(p->what->format, p->what->kind, &p->uuid, &href, &prn);
 	if (href.failed != 0 || prn.failed != 0)
 		rc = err_set(&p->err, -ERR_NOMEM, "no memory for a name");
 	else if (task_created(t, prn.p, href.p) != 0)
@@ -424,7 +557,7 @@ static int tell(struct sluice_publish *p, struct task *t, json_t **result)
 	if (rc == 0 && result != NULL) {
 		rc = catalog_read(p->catalog, &txn, &p->err);
 		if (rc == 0)
-			rc = sync_publication_json(txn, p->what->format, &p->uuid, result, &p->err);
+			rc = sync_publication_json(txn, p->what->format, p->what->kind, &p->uuid, result, &p->err);
 		txn_end(&txn);
 	}
 	buf_fini(&href);
@@ -540,6 +673,19 @@ int publish_change(struct task *t, const struct repository_row *r, struct publis
 
 /* ---- the task ---- */
 
+static int find_kind(struct publish_what *what, const char *name, struct err *err)
+{
+	const struct sluice_publication_kind *k = what->format->more_publications;
+
+	while (name != NULL && k != NULL && k->kind != NULL && strcmp(k->kind, name) != 0)
+		k++;
+	if (name != NULL && (k == NULL || k->kind == NULL))
+		return err_set(err, -ERR_UNSUPPORTED, "the format '%s' has no publications '%.100s'",
+			what->format->name, name);
+	what->kind = name != NULL ? k : NULL;
+	return 0;
+}
+
 static int load(struct publish_what *what, const json_t *args, struct repository_row **repository, struct err *err)
 {
 	const json_t *version = json_object_get(args, "repository_version");
@@ -562,7 +708,7 @@ static int load(struct publish_what *what, const json_t *args, struct repository
 	what->repository = *repository;
 	what->format = sync_format_of(what->env, (*repository)->type);
 	return what->format != NULL
-		       ? 0
+		       ? find_kind(what, json_string_value(json_object_get(args, "publication_kind")), err)
 		       : err_set(err, -ERR_UNSUPPORTED, "no format '%s' is installed", (*repository)->type);
 }
 

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "catalog/query.h"
 #include "catalog/upkeep.h"
+#include "space/removal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,32 +17,38 @@ struct reclaim {
 	const struct sync_env *env;
 	struct upkeep_keep *keep;
 	size_t keep_count;
-	int64_t done;
+	bool dry_run;
+	int64_t done, bytes;
 	struct err *err;
 };
 
-/* Rows and files go together under the write lock: see orphan.c. */
+static void report(struct reclaim *r)
+{
+	task_progress(r->task, "reclaim-space.artifact", r->dry_run ? "Artifacts to reclaim" : "Reclaim disk space", -1,
+		r->done);
+	task_progress(
+		r->task, "reclaim-space.bytes", r->dry_run ? "Bytes to reclaim" : "Reclaimed bytes", -1, r->bytes);
+}
+
 static int reclaim_page(struct reclaim *r, int64_t repository_id, int64_t *after)
 {
-	struct upkeep_reclaimed page = {.after_content_id = *after};
+	struct upkeep_reclaimed page = {.dry_run = r->dry_run, .after_content_id = *after};
 	struct txn *t = NULL;
-	int rc = catalog_write(r->env->catalog, &t, r->err);
+	int rc = r->dry_run ? catalog_read(r->env->catalog, &t, r->err) : catalog_write(r->env->catalog, &t, r->err);
 
 	if (rc == 0)
 		rc = catalog_reclaim(t, repository_id, r->keep, r->keep_count, PAGE, &page, r->err);
-	for (size_t i = 0; rc == 0 && i < page.unused_count; i++)
-		rc = store_remove(r->env->store, page.unused[i], r->err);
-	if (rc == 0 && page.reclaimed > 0)
+	if (rc == 0 && !r->dry_run && page.reclaimed > 0)
 		txn_changes_service(t);
-	if (rc == 0)
+	if (rc == 0 && !r->dry_run)
 		rc = txn_commit(&t, r->err);
 	txn_end(&t);
 	if (rc == 0) {
 		r->done += page.reclaimed;
+		r->bytes += page.bytes;
 		*after = page.at_end ? -1 : page.after_content_id;
 	}
-	upkeep_reclaimed_fini(&page);
-	return rc;
+	return rc == 0 && page.unused > 0 ? removal_run(r->env->catalog, r->env->store, r->err) : rc;
 }
 
 static int reclaim_repository(struct reclaim *r, const struct repository_row *repository)
@@ -54,7 +61,7 @@ static int reclaim_repository(struct reclaim *r, const struct repository_row *re
 		return 0;
 	while (rc == 0 && after >= 0) {
 		rc = reclaim_page(r, repository->id, &after);
-		task_progress(r->task, "reclaim-space.artifact", "Reclaim disk space", -1, r->done);
+		report(r);
 	}
 	return rc;
 }
@@ -142,7 +149,10 @@ int reclaim_task(struct task *t, struct err *err)
 	const json_t *args = task_args(t), *names = json_object_get(args, "repositories");
 	const char *first = json_string_value(json_array_get(names, 0));
 	struct err own = ERR_INIT;
-	struct reclaim r = {.task = t, .env = task_env(t), .err = err != NULL ? err : &own};
+	struct reclaim r = {.task = t,
+		.env = task_env(t),
+		.dry_run = json_is_true(json_object_get(args, "dry_run")),
+		.err = err != NULL ? err : &own};
 	json_t *all = NULL;
 	int rc = load_keep(&r, json_object_get(args, "keep"));
 
@@ -150,13 +160,14 @@ int reclaim_task(struct task *t, struct err *err)
 		rc = all_names(&r, &all);
 		names = all;
 	}
-	task_progress(t, "reclaim-space.artifact", "Reclaim disk space", -1, 0);
+	report(&r);
 	for (size_t i = 0; rc == 0 && i < json_array_size(names); i++) {
 		const char *name = json_string_value(json_array_get(names, i));
 
 		rc = name != NULL ? one(&r, name) : err_set(r.err, -ERR_INVAL, "a repository's name is no text");
 	}
 	task_progress_done(t, "reclaim-space.artifact", r.done);
+	task_progress_done(t, "reclaim-space.bytes", r.bytes);
 	json_decref(all);
 	free(r.keep);
 	return rc;

@@ -8,10 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-int saving_init(struct saving *s, struct loop *loop, struct pool *pool, struct store *store, struct catalog *catalog,
-	bool *wake, struct err *err)
+int saving_init(
+	struct saving *s, struct loop *loop, struct pool *pool, const struct sync_env *env, bool *wake, struct err *err)
 {
-	*s = (struct saving){.loop = loop, .pool = pool, .store = store, .catalog = catalog, .wake = wake};
+	*s = (struct saving){.loop = loop,
+		.pool = pool,
+		.store = env->store,
+		.catalog = env->catalog,
+		.space = env->space,
+		.wake = wake};
 	s->filling = calloc(1, sizeof(*s->filling));
 	s->writing = calloc(1, sizeof(*s->writing));
 	if (s->filling == NULL || s->writing == NULL) {
@@ -46,7 +51,7 @@ void saving_add(struct saving *s, struct staging **st, int64_t size, const struc
 	struct saving_batch *b = s->filling;
 
 	BUG(b->count == SAVING_ROOM);
-	b->items[b->count] = (struct store_item){.st = TAKE(*st), .size = size};
+	b->items[b->count] = (struct store_item){.st = TAKE(*st), .size = size, .keep = true};
 	memcpy(b->items[b->count].sha256, row->digests.d[DIGEST_SHA256], sizeof(b->items[b->count].sha256));
 	b->rows[b->count] = *row;
 	b->count++;
@@ -109,27 +114,42 @@ static int write_rows(struct saving *s, struct txn *t, struct err *err)
 	return rc;
 }
 
-/* Files first: a row that has no file would be a lie, a file that has no row is only unused. */
-static int write_batch(struct saving *s, struct err *err)
+static int write_rows_once(struct saving *s, bool *there, struct err *err)
 {
 	struct saving_batch *b = s->writing;
 	struct txn *t = NULL;
-	int rc;
+	int rc = catalog_write(s->catalog, &t, err);
 
-	if (b->count > 0)
-		store_commit(s->store, b->items, b->count);
-	for (size_t i = 0; i < b->count; i++) {
-		if (b->items[i].rc != 0) {
-			*err = b->items[i].err;
-			return b->items[i].rc;
-		}
-	}
-	rc = catalog_write(s->catalog, &t, err);
-	if (rc == 0)
+	*there = rc < 0 || store_items_there(s->store, b->items, b->count);
+	if (rc == 0 && *there)
 		rc = write_rows(s, t, err);
-	if (rc == 0)
+	if (rc == 0 && *there)
 		rc = txn_commit(&t, err);
 	txn_end(&t);
+	return rc;
+}
+
+/* Files first: a row that has no file would be a lie, a file that has no row is only unused. What had been there and was removed meanwhile is
+ * saved again. */
+static int write_batch(struct saving *s, struct err *err)
+{
+	struct saving_batch *b = s->writing;
+	bool there;
+	int rc = space_make_room(s->space, b->bytes, err);
+
+	if (rc < 0)
+		return rc;
+	do {
+		if (b->count > 0)
+			store_commit(s->store, b->items, b->count);
+		for (size_t i = 0; i < b->count; i++) {
+			if (b->items[i].rc != 0) {
+				*err = b->items[i].err;
+				return b->items[i].rc;
+			}
+		}
+		rc = write_rows_once(s, &there, err);
+	} while (rc == 0 && !there);
 	if (rc == 0)
 		s->saved += (int64_t)b->count;
 	return rc;

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "catalog/catalog.h"
 #include "store/store.h"
+#include "sync/sync.h"
 #include "sync/wire.h"
 
 #define SAVING_ITEMS 100                 /* written when a batch has so many, */
@@ -41,6 +42,7 @@ struct saving {
 	struct pool *pool;
 	struct store *store;
 	struct catalog *catalog;
+	struct space *space;
 	bool *wake; /* set when a batch is written */
 	struct saving_batch *filling, *writing;
 	struct pool_job job;
@@ -50,8 +52,8 @@ struct saving {
 	struct err err;
 };
 
-int saving_init(struct saving *s, struct loop *loop, struct pool *pool, struct store *store, struct catalog *catalog,
-	bool *wake, struct err *err);
+int saving_init(struct saving *s, struct loop *loop, struct pool *pool, const struct sync_env *env, bool *wake,
+	struct err *err);
 /* After the job has ended. What is not written is dropped. */
 void saving_fini(struct saving *s);
 /* Takes the staging file. */

@@ -6,6 +6,7 @@
 #include "base/settings.h"
 #include "catalog/catalog.h"
 #include "sluice/format.h"
+#include "space/space.h"
 #include "store/store.h"
 #include "tasks/tasks.h"
 
@@ -14,24 +15,34 @@ struct sync_env {
 	const struct settings *settings;
 	struct catalog *catalog;
 	struct store *store;
+	struct space *space;                        /* NULL: no bound on what is saved */
 	const struct sluice_format *const *formats; /* NULL-terminated */
 };
 const struct sluice_format *sync_format_of(const struct sync_env *env, const char *type /* "file.file" */);
 
 /* Handlers. args of sync: {"repository": uuid, "remote": uuid, "mirror": bool, "optimize": bool, "on_missing": "keep"|"fail", options…};
- * of publish: {"repository_version": [repo uuid, number], fields…}; created_resources and result as facts 5.2 and 6.5 say. */
-task_fn sync_task;
+ * of publish: {"repository_version": [repo uuid, number], "publication_kind": name (if not the main one), fields…}; created_resources and result as facts 5.2 and 6.5 say. */
+task_fn sync_task; /* also of ACS_TASK (catalog/acs.h), whose args say "acs" */
 task_fn publish_task;
 /* {"repository": uuid, "add": [content uuid…], "remove": [content uuid… or "*"], "base_version": number|null, "overwrite": bool} */
 task_fn modify_task;
+/* Adds units to a repository as modify does, for a task of another layer that holds its reservation: a new version, with its publication where
+ * the repository wants one, both reported as created; or none when nothing changes. `replace`: what has the same path goes. */
+int sync_add_units(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count, bool replace,
+	struct err *err);
 /* {"content_hrefs": […]|null, "protection_min": n}: units in no version, then artifacts of no unit; codes clean-up.content, clean-up.artifacts */
 task_fn orphan_cleanup_task;
-/* {"repositories": [uuid…] | ["*"], "keep": [[repo uuid, number]…]}: code reclaim-space.artifact (facts 3.14) */
+/* {"repositories": [uuid…] | ["*"], "keep": [[repo uuid, number]…], "dry_run": bool}: codes reclaim-space.artifact (facts 3.14), reclaim-space.bytes */
 task_fn reclaim_task;
+
+/* SAVE_TASK of catalog/save.h */
+task_fn save_task;
 
 /* Hrefs and PRNs of what tasks create: "/pulp/api/v3/repositories/file/file/<uuid>/versions/3/", "prn:core.repositoryversion:<uuid>". */
 void sync_version_names(const char *type, const struct uuid *repo, int64_t number, const struct uuid *version,
 	struct buf *href, struct buf *prn);
-void sync_publication_names(const struct sluice_format *f, const struct uuid *pub, struct buf *href, struct buf *prn);
+/* `kind`: NULL: the format's main one. */
+void sync_publication_names(const struct sluice_format *f, const struct sluice_publication_kind *kind,
+	const struct uuid *pub, struct buf *href, struct buf *prn);
 
 #endif

@@ -20,9 +20,11 @@ struct kept {
 	struct staging *st;
 	struct digests digests;
 	int64_t size;
+	int64_t artifact_id; /* once it was saved with a unit */
 };
 #define KEPT_MAX 256 /* each holds a descriptor */
 void kept_free(struct kept **list);
+struct kept *kept_find(struct kept *list, const char *name); /* whose bytes are still in staging */
 
 /* Declared units that are not written yet. */
 #define UNITS_MAX 1000                      /* what change_declare takes */
@@ -41,8 +43,11 @@ struct sluice_sync {
 	const struct sluice_format *format;
 	struct repository_row *repository;
 	struct remote_row *remote;
+	int64_t acs_id; /* it refreshes this alternate source: acs.h; 0: it syncs a repository */
+	const char *acs_path;
 	struct version_row latest; /* before this sync */
-	bool mirror;
+	bool mirror;               /* what is not declared is removed */
+	bool verbatim;             /* upstream's own metadata is published */
 	bool optimize;
 	bool fail_missing; /* what upstream lacks fails the task */
 	bool may_skip;     /* nothing but upstream's metadata can make this sync do something */
@@ -50,6 +55,7 @@ struct sluice_sync {
 
 	json_t *last;     /* what the last sync recorded: details.h */
 	json_t *metadata; /* what this one records, by URL */
+	json_t *options;  /* those of the format, and what of the repository's fields a sync goes by */
 	struct facts facts;
 	struct wire wire;
 
@@ -57,6 +63,7 @@ struct sluice_sync {
 	struct units units;
 	struct kept *kept;
 	size_t kept_count;
+	struct sluice_reading *readings;
 
 	int64_t fetched, declared, downloaded, missing; /* for reports */
 	struct change_result result;
@@ -73,8 +80,17 @@ int units_add(struct sluice_sync *s, const struct sluice_unit *u);
 int units_flush(struct sluice_sync *s);
 int sync_begin_change(struct sluice_sync *s); /* unless it is begun */
 
+/* Saves what was kept under that name: its digests, size, and row. -ERR_INVAL: nothing was. */
+int units_save_kept(struct sluice_sync *s, const char *name, struct change_artifact *a);
+
 /* metadata.c */
 int metadata_fetch(struct sluice_sync *s, const struct sluice_fetch *what, struct sluice_fetched *out);
+
+/* What was kept, opened, piece by piece. */
+int reading_begin(struct sluice_sync *s, const char *save_as, int (*take)(void *arg, const char *p, size_t n),
+	void *arg, struct sluice_reading **out);
+int reading_more(struct sluice_sync *s, struct sluice_reading *r);
+void readings_free(struct sluice_sync *s);
 
 /* download.c. `next` hands out what is wanted, at most max rows, which are the caller's afterwards; *count 0: no more. */
 typedef int wanted_fn(void *arg, struct change_missing *rows, size_t max, size_t *count, struct err *err);
@@ -86,7 +102,8 @@ struct publish_what {
 	const struct sluice_format *format;
 	const struct repository_row *repository;
 	struct version_row version;
-	const json_t *fields; /* of the publication; what is absent has its default; NULL: none */
+	const struct sluice_publication_kind *kind; /* NULL: the format's main one */
+	const json_t *fields;                       /* of the publication; what is absent has its default; NULL: none */
 	bool checkpoint;
 	bool mirror;            /* upstream's own metadata: */
 	const char *remote_url; /* where it came from, */
@@ -107,8 +124,8 @@ int sync_created_version(struct task *t, const char *type, const struct uuid *re
 /* As the API shows them; new references. */
 int sync_version_json(struct txn *t, const struct sluice_format *f, const struct uuid *repo, int64_t number,
 	json_t **out, struct err *err);
-int sync_publication_json(
-	struct txn *t, const struct sluice_format *f, const struct uuid *publication, json_t **out, struct err *err);
+int sync_publication_json(struct txn *t, const struct sluice_format *f, const struct sluice_publication_kind *kind,
+	const struct uuid *publication, json_t **out, struct err *err);
 /* Of an href, a PRN, or a bare uuid. -ERR_INVAL. */
 int sync_uuid_of(const char *name, struct uuid *out, struct err *err);
 

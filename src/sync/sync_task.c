@@ -5,6 +5,7 @@
  *
  * Until the version is made nothing of it is visible, and a failure (or the death of this process) leaves the repository
  * as it was; its publication and the version itself are completed together. The caller holds the repository exclusively and the remote shared. */
+#include "sync/acs.h"
 #include "sync/details.h"
 #include "sync/sync_priv.h"
 #include "catalog/upkeep.h"
@@ -88,6 +89,8 @@ static int set_facts(struct sluice_sync *s)
 		rc = facts_set(f, "repository.name", s->repository->name);
 	if (rc == 0)
 		rc = facts_set(f, "mirror", s->mirror ? "true" : "false");
+	if (rc == 0)
+		rc = facts_set(f, "verbatim", s->verbatim ? "true" : "false");
 	json_object_foreach((json_t *)task_args(s->task), key, value)
 	{
 		if (rc == 0 && snprintf(name, sizeof(name), "sync.%s", key) < (int)sizeof(name))
@@ -114,6 +117,25 @@ static int is_anything_due(struct sluice_sync *s, bool *due)
 	return rc;
 }
 
+/* What this sync was asked for beside the common options, by whoever started it and by the remote's own fields, to be compared with the next
+ * one's. */
+static int note_options(struct sluice_sync *s)
+{
+	const struct sluice_field *f = s->format->sync_fields;
+	int rc;
+
+	s->options = json_object();
+	rc = s->options != NULL ? json_object_set_new(s->options, "verbatim", json_boolean(s->verbatim)) : -1;
+	if (rc == 0)
+		rc = json_object_set_new(s->options, "remote", json_loads(s->remote->extra, 0, NULL));
+	for (; rc == 0 && f != NULL && f->name != NULL; f++) {
+		json_t *v = json_object_get(task_args(s->task), f->name);
+
+		rc = json_object_set_new(s->options, f->name, v != NULL ? json_incref(v) : json_null());
+	}
+	return rc == 0 ? 0 : err_set(&s->err, -ERR_NOMEM, "no memory for a sync");
+}
+
 static int decide_skipping(struct sluice_sync *s)
 {
 	bool due = false;
@@ -130,12 +152,13 @@ static int begin(struct sluice_sync *s)
 {
 	const json_t *args = task_args(s->task);
 	const char *on_missing = json_string_value(json_object_get(args, "on_missing"));
-	int rc = load_rows(s);
+	int rc = json_object_get(args, "acs") != NULL ? acs_load(s) : load_rows(s);
 
 	if (rc != 0)
 		return rc;
 	s->mirror = arg_bool(args, "mirror", false);
-	s->optimize = arg_bool(args, "optimize", true);
+	s->verbatim = arg_bool(args, "verbatim", s->mirror);
+	s->optimize = s->acs_id == 0 && arg_bool(args, "optimize", true);
 	s->fail_missing = on_missing != NULL && strcmp(on_missing, "fail") == 0;
 	s->format = sync_format_of(s->env, s->repository->type);
 	if (s->format == NULL)
@@ -150,7 +173,8 @@ static int begin(struct sluice_sync *s)
 	s->metadata = json_object();
 	if (s->metadata == NULL)
 		return err_set(&s->err, -ERR_NOMEM, "no memory for a sync");
-	if ((rc = set_facts(s)) != 0 || (rc = units_init(s)) != 0 || (rc = decide_skipping(s)) != 0)
+	if ((rc = set_facts(s)) != 0 || (rc = note_options(s)) != 0 || (rc = units_init(s)) != 0 ||
+		(rc = decide_skipping(s)) != 0)
 		return rc;
 	return wire_init(&s->wire, s->env->settings, &s->err);
 }
@@ -237,21 +261,31 @@ static int publish_owed(struct sluice_sync *s, struct publish_what *what)
 	return rc == 0 && owed ? publish_version(s->task, what, NULL, &s->err) : rc;
 }
 
+static const struct sluice_publication_kind *verbatim_kind(const struct sluice_format *f)
+{
+	const struct sluice_publication_kind *k = f->more_publications;
+
+	while (k != NULL && k->kind != NULL && !k->verbatim)
+		k++;
+	return k != NULL && k->kind != NULL ? k : NULL;
+}
+
 static int make_version(struct sluice_sync *s)
 {
 	struct publish_what what = {
 		.env = s->env,
 		.format = s->format,
 		.repository = s->repository,
-		.mirror = s->mirror,
+		.mirror = s->verbatim,
 		.remote_url = s->remote->url,
 		.kept = &s->kept,
 	};
-	bool publishes = s->mirror || s->repository->autopublish;
+	bool publishes = s->verbatim || s->repository->autopublish;
 	json_t *fields = publish_repository_fields(s->format, s->repository);
 	int rc;
 
 	what.fields = fields;
+	what.kind = s->verbatim ? verbatim_kind(s->format) : NULL;
 	rc = publish_change(s->task, s->repository, publishes ? &what : NULL, &s->change, &s->result, &s->err);
 	if (rc == 0 && publishes && !s->result.changed)
 		rc = publish_owed(s, &what);
@@ -290,11 +324,13 @@ static void end(struct sluice_sync *s)
 {
 	change_abort(&s->change);
 	units_fini(s);
+	readings_free(s);
 	kept_free(&s->kept);
 	wire_fini(&s->wire);
 	facts_fini(&s->facts);
 	json_decref(s->last);
 	json_decref(s->metadata);
+	json_decref(s->options);
 	repository_row_free(&s->repository);
 	remote_row_free(&s->remote);
 	free(s);
@@ -313,6 +349,10 @@ int sync_task(struct task *t, struct err *err)
 		goto out;
 	if (s->unchanged) {
 		rc = skip(s);
+		goto out;
+	}
+	if (s->acs_id != 0) {
+		rc = acs_finish(s);
 		goto out;
 	}
 	if ((rc = sync_begin_change(s)) != 0 || (rc = download_missing(s)) != 0 || (rc = make_version(s)) != 0)

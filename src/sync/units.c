@@ -1,8 +1,11 @@
 /* What a format declares: checked, copied, and written a thousand units at a time. Everything here came out of foreign
  * metadata through a format that may be somebody else's: nothing is taken for granted. */
+#include "sync/acs.h"
 #include "sync/sync_priv.h"
 
 #include "base/url.h"
+#include "base/check.h"
+#include "catalog/served.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +57,17 @@ static int copy(struct sluice_sync *s, const char *z, struct slice *out)
 	return 0;
 }
 
+static int copy_detail(struct sluice_sync *s, const struct sluice_unit *u, struct slice *out)
+{
+	char *p = arena_alloc(&s->units.arena, MAX(u->detail_size, 1));
+
+	if (p == NULL)
+		return no_memory(s);
+	memcpy(p, u->detail, u->detail_size);
+	*out = slice_of(p, u->detail_size);
+	return 0;
+}
+
 /* May one of them vouch for an artifact? Without digests the size must do. */
 static bool digests_allowed(const struct sluice_sync *s, const struct digests *ds)
 {
@@ -85,6 +99,57 @@ static int copy_digests(
 	return 0;
 }
 
+/* No artifact_id afterwards: the store had had it, and it was removed meanwhile (space/removal.h); once more. */
+static int save_kept(struct sluice_sync *s, struct kept *k)
+{
+	struct store_item item = {.st = k->st, .size = k->size, .keep = true};
+	struct txn *t = NULL;
+	bool there;
+	int rc;
+
+	memcpy(item.sha256, k->digests.d[DIGEST_SHA256], sizeof(item.sha256));
+	store_commit(s->env->store, &item, 1);
+	if (item.rc != 0) {
+		s->err = item.err;
+		return item.rc;
+	}
+	rc = catalog_write(s->env->catalog, &t, &s->err);
+	there = rc < 0 || store_items_there(s->env->store, &item, 1);
+	if (rc == 0 && there)
+		rc = catalog_artifact_saved(t, 0, 0, &k->digests, k->size, &k->artifact_id, &s->err);
+	if (rc == 0 && there)
+		rc = txn_commit(&t, &s->err);
+	txn_end(&t);
+	if (rc != 0)
+		k->artifact_id = 0;
+	return rc;
+}
+
+/* Its bytes are there: saved now, so that the unit is declared with them. If the sync fails they are an orphan, and cleaned up as such. */
+int units_save_kept(struct sluice_sync *s, const char *name, struct change_artifact *a)
+{
+	struct kept *k = s->kept;
+	int rc;
+
+	while (k != NULL && strcmp(k->name, name) != 0)
+		k = k->next;
+	if (k == NULL || (k->st == NULL && k->artifact_id == 0))
+		return err_set(&s->err, -ERR_INTERNAL, "the format declared '%s', which it has not kept", name);
+	a->size = k->size;
+	a->digests = k->digests;
+	while (k->artifact_id == 0) {
+		rc = save_kept(s, k);
+		if (rc != 0)
+			return rc;
+	}
+	if (k->st != NULL) {
+		staging_drop(&k->st);
+		s->kept_count--; /* it counts descriptors */
+	}
+	a->artifact_id = k->artifact_id;
+	return 0;
+}
+
 static int copy_artifact(struct sluice_sync *s, const struct sluice_unit *u, const struct sluice_artifact *from,
 	struct change_artifact *to)
 {
@@ -92,18 +157,21 @@ static int copy_artifact(struct sluice_sync *s, const struct sluice_unit *u, con
 	struct url url;
 	int rc;
 
-	if (from->relative_path == NULL || from->url == NULL)
+	if (from->relative_path == NULL || (from->url == NULL && from->kept == NULL))
 		return bad_unit(s, u, "an artifact without path or URL");
 	if (url_relpath_check(slice_str(from->relative_path), &why) != 0)
 		return bad_unit(s, u, why.msg);
-	if (url_parse(slice_str(from->url), &url, &why) != 0)
+	if (from->url != NULL && url_parse(slice_str(from->url), &url, &why) != 0)
 		return bad_unit(s, u, why.msg);
 	to->size = from->size >= 0 ? from->size : -1;
+	to->pinned = from->never_deferred || from->kept != NULL;
 	rc = copy(s, from->relative_path, &to->relative_path);
 	if (rc == 0)
 		rc = copy(s, from->url, &to->url);
 	if (rc == 0)
 		rc = copy_digests(s, u, from, &to->digests);
+	if (rc == 0 && from->kept != NULL && s->acs_id == 0)
+		rc = units_save_kept(s, from->kept, to);
 	return rc;
 }
 
@@ -162,6 +230,8 @@ int units_add(struct sluice_sync *s, const struct sluice_unit *u)
 		rc = copy(s, u->natural_key, &to->natural_key);
 	if (rc == 0)
 		rc = copy(s, u->extra_json, &to->extra);
+	if (rc == 0 && u->detail != NULL)
+		rc = copy_detail(s, u, &to->detail);
 	if (rc == 0)
 		rc = copy_artifacts(s, u, to, &us->undeferred[us->count]);
 	if (rc != 0)
@@ -242,10 +312,10 @@ int units_flush(struct sluice_sync *s)
 
 	if (s->units.count == 0)
 		return 0;
-	rc = sync_begin_change(s);
-	if (rc == 0)
+	rc = s->acs_id != 0 ? acs_write(s) : sync_begin_change(s);
+	if (rc == 0 && s->acs_id == 0)
 		rc = change_declare(s->change, s->units.unit, s->units.count, &s->err);
-	if (rc == 0)
+	if (rc == 0 && s->acs_id == 0)
 		rc = download_undeferred(s);
 	s->units.count = 0;
 	arena_reset(&s->units.arena);

@@ -18,6 +18,7 @@ int wire_init(struct wire *w, const struct settings *settings, struct err *err)
 	struct fetch_ctx_opts opts = {
 		.allowed_import_paths = settings->content_allowed_import_paths,
 		.credential_hosts = settings->content_credential_hosts,
+		.foreign_networks = settings->content_foreign_networks,
 	};
 	int rc = loop_new("sync", &w->loop, err);
 

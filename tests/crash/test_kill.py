@@ -156,3 +156,90 @@ def test_kill_of_a_sync_at_each_step_of_a_commit(start_sluice, upstream, point):
     invariants.all_hold(s)
     s.api.sync(repo)
     invariants.every_path_serves_the_right_bytes(s, "r", {str(i): upstream.body(f"/r/{i}") for i in range(5)})
+
+
+# ---- eviction and removal
+
+QUOTA = {"SLUICE_STORAGE_QUOTA": "1000k", "SLUICE_STORAGE_MIN_FREE": "0"}
+
+
+def fill(upstream, n, size=100 * KiB):
+    for i in range(n):
+        upstream.add(f"/r/f{i}", size, seed=i + 1)
+    return upstream.manifest("/r/PULP_MANIFEST")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("point", ["space.evict", "space.removal", "store.set_aside", "store.discard", "space.removal.forget"])
+def test_kill_at_each_step_of_an_eviction(start_sluice, upstream, point):
+    """Before the rows are gone, before their files are set aside, before the bytes are freed, and before the notes of them are."""
+    s = start_sluice(env={**QUOTA, "SLUICE_STORAGE_QUOTA": "10M"})
+    s.api.repo("r", fill(upstream, 9))
+    for i in range(9):
+        assert s.get(f"r/f{i}").status_code == 200
+    s.quiet()
+    s.stop()
+    s.env.update(SLUICE_STORAGE_QUOTA="800k", SLUICE_FAULT=f"{point}@1=kill")  # it begins with more than the mark
+    try:
+        s.start()
+        s.proc.wait(60)
+        s.kill()
+    except AssertionError:
+        assert s.proc is None  # it died before it said that it listens
+    del s.env["SLUICE_FAULT"]
+    s.start()
+    s.wait_metric("store_artifact_bytes", lambda v: 0 < v <= 760 * KiB, 60)
+    invariants.catalog_and_disk_agree(s)
+    invariants.saved_files_match_their_names(s)
+    invariants.nothing_is_staged(s)
+    assert invariants.known_artifacts(s) == s.artifacts().keys(), "files that nobody knows of"
+    invariants.every_path_serves_the_right_bytes(s, "r", {f"f{i}": upstream.body(f"/r/f{i}") for i in range(9)})
+
+
+@pytest.mark.timeout(60 + 6 * KILLS)
+def test_kill_9_while_artifacts_come_and_go(start_sluice, upstream):
+    print(f"seed {SEED}")
+    rng = random.Random(SEED)
+    s = start_sluice(env=QUOTA)
+    repo = s.api.repo("r", fill(upstream, 40))
+    for kill in range(max(KILLS // 2, 1)):
+        stop = threading.Event()
+
+        def client(seed):
+            own = random.Random(seed)
+            while not stop.is_set():
+                path = f"f{own.randrange(40)}"
+                try:
+                    r = s.get("r/" + path, timeout=20)
+                    if r.status_code == 200 and r.content != upstream.body("/r/" + path).all():
+                        wrong.append(path)
+                except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
+                    time.sleep(0.01)
+
+        def reclaimer():
+            while not stop.is_set():
+                try:
+                    s.api.post("repositories/reclaim_space/", json={"repo_hrefs": [repo["pulp_href"]]}, timeout=10)
+                    time.sleep(0.2)
+                except (requests.exceptions.RequestException, AssertionError):
+                    time.sleep(0.01)
+        wrong = []
+        threads = [threading.Thread(target=client, args=(rng.random(),)) for _ in range(3)]
+        threads.append(threading.Thread(target=reclaimer))
+        for t in threads:
+            t.start()
+        time.sleep(rng.random() * min(SLOW, 3))
+        s.kill(children=rng.random() < 0.5)
+        stop.set()
+        for t in threads:
+            t.join(60)
+            assert not t.is_alive(), "a client hangs"
+        assert not wrong, f"wrong bytes, complete: {wrong}; seed {SEED}, kill {kill}"
+        s.start()
+        invariants.saved_files_match_their_names(s)
+    invariants.tasks_end(s, 60 * SLOW)
+    s.quiet(60)
+    invariants.catalog_and_disk_agree(s)
+    invariants.every_path_serves_the_right_bytes(s, "r", {f"f{i}": upstream.body(f"/r/f{i}") for i in range(40)})
+    s.stop()
+    invariants.database_is_sound(s)

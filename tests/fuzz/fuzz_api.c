@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/url.h"
+#include "store/store.h"
 
-#include <dirent.h>
-#include <fcntl.h>
+#include <ftw.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,20 @@ static int run_nothing(struct task *t, struct err *err)
 	return 0;
 }
 
+static int add_units(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count,
+	bool replace, struct err *err)
+{
+	return 0;
+}
+
+static int unit_of(const char *relative_path, const char *sha256, int64_t size, char *key, size_t key_cap, char *extra,
+	size_t extra_cap)
+{
+	(void)snprintf(key, key_cap, "%s\n%s", relative_path, sha256);
+	(void)snprintf(extra, extra_cap, "{}");
+	return 0;
+}
+
 static const struct sluice_format format = {
 	.abi = SLUICE_FORMAT_ABI,
 	.name = "file",
@@ -34,9 +48,10 @@ static const struct sluice_format format = {
 	.content_plural = "files",
 	.task_sync = "sync",
 	.task_publish = "publish",
+	.unit_of = unit_of,
 };
 static const struct sluice_format *const formats[] = {&format, NULL};
-static struct task_handler handlers[16] = {
+static struct task_handler handlers[32] = {
 	{"sync", run_nothing, false},
 	{"publish", run_nothing, false},
 	{"pulpcore.app.tasks.repository.add_and_remove", run_nothing, false},
@@ -50,6 +65,7 @@ static struct {
 	struct settings settings;
 	struct catalog *catalog;
 	struct api *api;
+	struct store *store;
 	char repository[128], remote[128];
 	int inputs;
 } world;
@@ -84,40 +100,43 @@ static void make(const char *path, const char *body, char *href, size_t cap)
 	api_response_fini(&res);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)remove(path);
+	return 0;
+}
+
 static void close_world(void)
 {
-	struct dirent *e;
-	DIR *d;
-
 	api_tasks_bind(NULL);
 	api_free(&world.api);
 	catalog_close(&world.catalog);
 	settings_fini(&world.settings);
-	if ((d = opendir(world.dir)) != NULL) {
-		while ((e = readdir(d)) != NULL)
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-		closedir(d);
-	}
-	(void)rmdir(world.dir);
+	store_close(&world.store);
+	(void)nftw(world.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void open_world(void)
 {
-	char url[96];
+	char url[96], media[96];
 
 	/* in memory if possible: each write is synced */
 	(void)snprintf(world.dir, sizeof(world.dir), "%s/sluice-fuzz-api-XXXXXX",
 		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	BUG(mkdtemp(world.dir) == NULL);
 	(void)snprintf(url, sizeof(url), "sqlite:%s/c.db", world.dir);
+	(void)snprintf(media, sizeof(media), "%s/media", world.dir);
 	log_set_level(LOG_ERROR);
+	BUG(store_open(media, false, &world.store, NULL) < 0);
 	BUG(settings_init(&world.settings, NULL) < 0);
 	BUG(catalog_open(&(struct catalog_opts){.url = url, .busy_timeout_ms = 1000, .readers = 2}, true,
 		    &world.catalog, NULL) < 0);
 	BUG(api_new(&(struct api_opts){.settings = &world.settings,
 			    .catalog = world.catalog,
 			    .registry = &registry,
-			    .formats = formats},
+			    .formats = formats,
+			    .store = world.store,
+			    .add_units = add_units},
 		    &world.api, NULL) < 0);
 	api_tasks_bind(world.api);
 	BUG(api_user_ensure_admin(world.catalog, "x", NULL) < 0);

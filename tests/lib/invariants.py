@@ -25,6 +25,29 @@ def database_is_sound(s):
         db.close()
 
 
+def known_artifacts(s):
+    """The digests that the catalog has. Only while the server is stopped, or as another reader."""
+    db = sqlite3.connect(f"file:{s.data}/catalog.db?mode=ro", uri=True, timeout=30)
+    try:
+        return {sha256.hex() for sha256, in db.execute("SELECT sha256 FROM artifact")}
+    finally:
+        db.close()
+
+
+def catalog_and_disk_agree(s):
+    """Every artifact that the catalog knows is there, their sum is right, and no removal is pending. While nothing is saved or removed."""
+    def rows(sql):
+        db = sqlite3.connect(f"file:{s.data}/catalog.db?mode=ro", uri=True, timeout=30)
+        try:
+            return db.execute(sql).fetchall()
+        finally:
+            db.close()
+    wait_for("removals to be done", lambda: rows("SELECT COUNT(*) FROM artifact_removal") == [(0,)], 60)
+    lost = known_artifacts(s) - s.artifacts().keys()
+    assert not lost, f"the catalog has {len(lost)} artifacts without a file"
+    assert rows("SELECT artifacts, bytes FROM artifact_total") == rows("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM artifact")
+
+
 def tasks_end(s, timeout=60):
     def open_tasks():
         return s.api.list("tasks/", state__in="waiting,running,canceling", limit=1000)

@@ -153,7 +153,7 @@ class Api(requests.Session):
 
 
 class Sluice:
-    def __init__(self, directory, env=None, args=(), start=True, data=None, listen="127.0.0.1:0", nofile=None):
+    def __init__(self, directory, env=None, args=(), start=True, data=None, listen="127.0.0.1:0", nofile=None, stderr=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data) if data else self.directory / "data"
@@ -162,9 +162,11 @@ class Sluice:
         self.args = list(args)
         self.listen = listen
         self.nofile = nofile  # descriptor limit
+        self.stderr = stderr  # a descriptor, instead of server.log
         self.proc = None
         self.base = None
         self.port = None
+        self.streamer = None  # URL of the streamer, when it has that role
         self.expect_death = False
         self.api = Api(self)
         if start:
@@ -188,7 +190,8 @@ class Sluice:
         log = open(self.log_path, "ab")
         self.proc = subprocess.Popen(
             [str(BINARY), "serve", "--data", str(self.data), "--listen", self.listen, *self.args],
-            env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+            env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=log if self.stderr is None else self.stderr, start_new_session=True,
             preexec_fn=self._limit if self.nofile else None)
         log.close()
         lines = queue.Queue()
@@ -211,7 +214,10 @@ class Sluice:
                 self._end()
                 raise AssertionError(f"the server ended with {rc} at its start; it said {said}; log:\n{self.log()[-3000:]}")
             said.append(line)
-            m = re.match(r"listening on (http://(.+):(\d+))/$", line)
+            m = re.match(r"streamer listening on (http://.+:\d+)/$", line)
+            if m:
+                self.streamer = m.group(1)
+            m = re.match(r"listening on (https?://(.+):(\d+))/$", line)
             if m:
                 self.base, self.port = m.group(1), int(m.group(3))
                 return self

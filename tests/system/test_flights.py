@@ -2,7 +2,6 @@
 import email.utils
 import hashlib
 import socket
-import threading
 import time
 
 import pytest
@@ -12,7 +11,7 @@ from data import KiB, MiB
 from rawhttp import Conn
 from sluice import CONTENT
 from upstream import Upstream, refused_port
-from waiting import wait_for
+from waiting import in_thread, wait_for
 
 SIZE = 16 * MiB
 RATE = 16 * MiB
@@ -33,18 +32,6 @@ def fetch(s, path="r/a", *headers):
     with Conn(s.connect(60)) as c:
         r = c.ask("GET", CONTENT + path, *headers)
         return r.status, r.body, r.complete
-
-
-def in_thread(fn, *args):
-    out = []
-    t = threading.Thread(target=lambda: out.append(fn(*args)))
-    t.start()
-
-    def result():
-        t.join(120)
-        assert out, "the client did not end"
-        return out[0]
-    return result
 
 
 def saved(s, upstream, path="/r/a"):
@@ -741,3 +728,21 @@ def test_with_upstream_gone_for_a_while(sluice):
     assert not complete or status >= 500
     sluice.quiet(60)
     assert sluice.metric("flights_failed") >= 1 and sluice.staged() == []
+
+
+def test_a_stop_does_not_wait_for_an_upstream_that_hangs(start_sluice, upstream):
+    """Nobody reads the download any more, and nothing comes of it."""
+    s = start_sluice(env={"SLUICE_SERVER_DRAIN_TIMEOUT": "100s"})
+    upstream.add("/r/a", 3 * MiB)
+    s.api.repo("r", upstream.manifest("/r/PULP_MANIFEST"))
+    gate = upstream.gate()
+    upstream.rule("/r/a", gate_at=(MiB, gate))
+    with s.get("r/a", stream=True) as r:
+        assert r.raw.read(1000)
+        gate.wait_reached()
+    s.wait_metric("flight_readers", 0)
+    assert s.metric("flights_open") == 1
+    assert s.stop(timeout=60) == 0
+    gate.open()
+    s.start()
+    assert s.get("r/a").content == upstream.body("/r/a").all()

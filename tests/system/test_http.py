@@ -74,6 +74,22 @@ def test_keeps_the_connection(site):
             assert r.status == 200 and r.body == SMALL
 
 
+def without_date(r):
+    return r.status, sorted((k, v) for k, v in r.headers if k.lower() != "date"), r.body
+
+
+def test_the_answer_does_not_depend_on_how_it_was_made(site):
+    """Hits and unknown paths are answered from what was made for others before; a connection that closes gets its own."""
+    for path, status in (("small.txt", 200), ("empty", 200), ("big.bin", 200), ("d/x.json", 200), ("no/such", 404)):
+        for method in ("GET", "HEAD"):
+            with site.conn() as c:
+                first, second = (without_date(c.ask(method, CONTENT + "r/" + path)) for _ in range(2))
+                own = c.ask(method, CONTENT + "r/" + path, "Connection: close")
+            assert first == second and first[0] == status
+            status_, fields, body = without_date(own)
+            assert (status_, [f for f in fields if f[0].lower() != "connection"], body) == first
+
+
 def test_connection_close_is_honoured(site):
     with site.conn() as c:
         assert c.ask("GET", CONTENT + "r/small.txt", "Connection: close").body == SMALL

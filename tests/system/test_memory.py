@@ -143,3 +143,18 @@ def test_rss_does_not_creep(sluice, upstream):
     for _ in range(4):
         round_(False)
     assert sluice.rss() - before < 4 * MiB
+
+
+def test_an_upload_costs_a_block(sluice):
+    """A file of 300 MiB in one request."""
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+        for _ in range(300):
+            yield b"\0" * MiB
+        yield b"\r\n--b--\r\n"
+    sluice.api.post("artifacts/", files={"file": ("f", b"first")})
+    before = sluice.rss()
+    with Peak(sluice) as p:
+        r = sluice.api.post("artifacts/", data=body(), headers={"Content-Type": "multipart/form-data; boundary=b"}, timeout=60)
+    assert r.json()["size"] == 300 * MiB
+    assert p.peak - before < 8 * MiB

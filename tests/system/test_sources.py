@@ -1,23 +1,12 @@
 """Upstreams that fail are left alone and found again; what a busy one is asked at once is bounded, and nobody waits for ever."""
-import threading
+import json
 import time
 
 import pytest
 
-from data import KiB
+from data import KiB, MiB
 from upstream import Upstream
-
-
-def in_thread(fn, *args):
-    out = []
-    t = threading.Thread(target=lambda: out.append(fn(*args)))
-    t.start()
-
-    def result():
-        t.join(60)
-        assert out, "the client did not end"
-        return out[0]
-    return result
+from waiting import in_thread, wait_for
 
 
 def until_served(s, path):
@@ -100,3 +89,39 @@ def test_what_a_dead_upstream_has_comes_from_the_other_one(start_sluice, upstrea
         upstream.forget()
         assert s.get("r/both").status_code == 200
         assert upstream.hits() == 0 and other.hits("/r/both") == 1
+
+# ---- what an administrator sees
+
+def test_flights_and_sources_are_shown(start_sluice, upstream):
+    s = start_sluice(env={"SLUICE_CONTENT_SOURCE_BACKOFF": "20s"})
+    with Upstream() as dead:
+        upstream.add("/r/a", 8 * MiB)
+        dead.add("/d/x", 4 * KiB)
+        s.api.repo("r", upstream.manifest("/r/PULP_MANIFEST"))
+        s.api.repo("d", dead.manifest("/d/PULP_MANIFEST"))
+        gate = upstream.gate()
+        upstream.rule("/r/a", gate_at=(4 * MiB, gate))
+        client = in_thread(s.get, "r/a")
+        gate.wait_reached()
+
+        def arrived():
+            rows = s.api.show("flights/")["results"]
+            return rows if rows and rows[0]["bytes"] == 4 * MiB else None
+        (row,) = wait_for("the half to have come", arrived, 30)
+        assert row["artifact"] == "sha256:" + upstream.sha256("/r/a") and row["state"] == "fetching"
+        assert row["source"] == upstream.url("/r/a") and row["remote"] == s.api.find("remotes/file/file/", "r")["pulp_href"]
+        assert row["size"] == 8 * MiB and row["readers"] == 1 and row["age"] > 0 and row["remote_name"] == "r"
+        shown = s.cli("flights").stdout.splitlines()
+        assert len(shown) == 2 and upstream.url("/r/a") in shown[1] and "4.0 of" in shown[1]
+        gate.open()
+        assert client().content == upstream.body("/r/a").all()
+        s.quiet()
+        assert s.api.show("flights/") == {"count": 0, "next": None, "previous": None, "results": []}
+
+        dead.rule("/d/?", reset=True)
+        assert s.get("d/x").status_code == 502
+        rows = {r["remote_name"]: r for r in s.api.show("sources/")["results"]}
+        assert rows["r"]["state"] == "up" and rows["r"]["answers"] >= 1 and rows["r"]["first_byte_ms"] > 0
+        assert rows["d"]["state"] == "down" and rows["d"]["origin"] == dead.url("").rstrip("/")
+        assert rows["d"]["failures"] >= 3 and rows["d"]["backoff_until"] > "20" and rows["d"]["last_error"]
+        assert json.loads(s.cli("sources", "--json").stdout) and "left alone until" in s.cli("sources").stdout

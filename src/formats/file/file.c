@@ -5,6 +5,10 @@
  * dropped it, and with it what the catalog knows of where it was. */
 #include "formats/file/file_format.h"
 
+#include "base/err.h"
+
+#include <stdio.h>
+
 static const struct sluice_field repository_fields[] = {
 	{.name = "manifest",
 		.type = SLUICE_PATH,
@@ -22,6 +26,15 @@ static const struct sluice_field publication_fields[] = {
 		.help = "Name of the manifest that lists every file; null: none."},
 	{.name = NULL},
 };
+
+int file_unit_of(const char *relative_path, const char *sha256, int64_t size, char *key, size_t key_cap, char *extra,
+	size_t extra_cap)
+{
+	int key_n = snprintf(key, key_cap, "%s\n%s", relative_path, sha256),
+	    extra_n = snprintf(extra, extra_cap, "{\"sha256\":\"%s\",\"size\":%lld}", sha256, (long long)size);
+
+	return key_n < 0 || (size_t)key_n >= key_cap || extra_n < 0 || (size_t)extra_n >= extra_cap ? -ERR_INVAL : 0;
+}
 
 const struct sluice_format file_format = {
 	.abi = SLUICE_FORMAT_ABI,
@@ -41,4 +54,5 @@ const struct sluice_format file_format = {
 	.task_publish = "pulp_file.app.tasks.publishing.publish",
 	.sync = file_sync,
 	.publish = file_publish,
+	.unit_of = file_unit_of,
 };

@@ -4,13 +4,10 @@
 #include "base/err.h"
 #include "formats/file/manifest.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define URL_CAP 16384           /* three times the longest path, and what the remote's URL adds */
-#define PROGRESS_EVERY 1000     /* entries: a unit of work that takes some milliseconds */
-#define KEY_CAP (2048 + 1 + 65) /* the longest path, newline, digest */
-#define EXTRA_CAP 160
+#define URL_CAP 16384       /* three times the longest path, and what the remote's URL adds */
+#define PROGRESS_EVERY 1000 /* entries: a unit of work that takes some milliseconds */
 
 struct reading {
 	const struct sluice_sync_host *host;
@@ -29,7 +26,7 @@ static int declare(void *arg, const struct manifest_entry *e)
 {
 	struct reading *r = arg;
 	struct sluice_digest digest = {.algorithm = "sha256", .hex = e->sha256};
-	char url[URL_CAP], key[KEY_CAP], extra[EXTRA_CAP];
+	char url[URL_CAP], key[FILE_KEY_CAP], extra[FILE_EXTRA_CAP];
 	struct sluice_artifact artifact = {
 		.relative_path = e->path,
 		.url = url,
@@ -48,9 +45,9 @@ static int declare(void *arg, const struct manifest_entry *e)
 
 	if (rc != 0)
 		return rc;
-	/* Neither can be cut: the path is checked. */
-	(void)snprintf(key, sizeof(key), "%s\n%s", e->path, e->sha256);
-	(void)snprintf(extra, sizeof(extra), "{\"sha256\":\"%s\",\"size\":%lld}", e->sha256, (long long)e->size);
+	rc = file_unit_of(e->path, e->sha256, e->size, key, sizeof(key), extra, sizeof(extra));
+	if (rc != 0)
+		return rc;
 	if (r->manifest.entries % PROGRESS_EVERY == 0)
 		report(r, -1);
 	return r->host->unit(r->sync, &unit);

@@ -3,8 +3,9 @@
 #include "base/check.h"
 #include "catalog/db.h"
 #include "catalog/task.h"
+#include "store/store.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,6 +22,14 @@ static const struct sluice_field file_fields[] = {
 		.help = "name"},
 	{.name = NULL},
 };
+static int unit_of(const char *relative_path, const char *sha256, int64_t size, char *key, size_t key_cap, char *extra,
+	size_t extra_cap)
+{
+	(void)snprintf(key, key_cap, "%s\n%s", relative_path, sha256);
+	(void)snprintf(extra, extra_cap, "{\"size\":%lld}", (long long)size);
+	return strcmp(relative_path, "no/unit") == 0 ? -1 : 0;
+}
+
 static const struct sluice_format file_format = {
 	.abi = SLUICE_FORMAT_ABI,
 	.name = "file",
@@ -34,6 +43,7 @@ static const struct sluice_format file_format = {
 	.content_plural = "files",
 	.task_sync = "test.file.sync",
 	.task_publish = "test.file.publish",
+	.unit_of = unit_of,
 };
 static const struct sluice_field box_fields[] = {
 	{.name = "depth", .type = SLUICE_INTEGER, .nullable = true, .help = "number"},
@@ -45,6 +55,25 @@ static const struct sluice_field box_fields[] = {
 };
 static const struct sluice_field box_content_fields[] = {
 	{.name = "weight", .type = SLUICE_INTEGER, .help = "number"},
+	{.name = "colour", .type = SLUICE_STRING, .filter = true, .help = "text"},
+	{.name = NULL},
+};
+static const struct sluice_content_type box_more[] = {
+	{.type = "box.lid", .plural = "lids", .model = "Lid"},
+	{.type = NULL},
+};
+static const char *const box_sync_policies[] = {"additive", "mirror_content_only", "mirror_complete", NULL};
+static const char *const box_skippable[] = {"lids", "labels", NULL};
+static const struct sluice_field box_sync_fields[] = {
+	{.name = "sync_policy",
+		.type = SLUICE_CHOICE,
+		.choices = box_sync_policies,
+		.help = "what becomes of the rest"},
+	{.name = "skip_types",
+		.type = SLUICE_CHOICE_LIST,
+		.choices = box_skippable,
+		.default_json = "[]",
+		.help = "what is left out"},
 	{.name = NULL},
 };
 static const struct sluice_format box_format = {
@@ -58,6 +87,8 @@ static const struct sluice_format box_format = {
 	.content_fields = box_content_fields,
 	.content_type = "box.item",
 	.content_plural = "items",
+	.more_content = box_more,
+	.sync_fields = box_sync_fields,
 	.task_sync = "test.box.sync",
 	.task_publish = "test.box.publish",
 };
@@ -76,7 +107,7 @@ static int publish(struct task *t, struct err *err)
 	return err_set(err, -ERR_INVAL, "[PLP0012] nothing to publish");
 }
 
-static struct task_handler handlers[16] = {
+static struct task_handler handlers[32] = {
 	{"test.file.sync", echo, false},
 	{"test.box.sync", echo, false},
 	{"test.file.publish", echo, false},
@@ -86,6 +117,18 @@ static struct task_handler handlers[16] = {
 	{"pulpcore.app.tasks.reclaim_space.reclaim_space", echo, false},
 };
 static struct task_registry registry = {.handlers = handlers, .count = 7};
+
+/* What sync does to a repository is told by what it reports as created. */
+static int add_units(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count,
+	bool replace, struct err *err)
+{
+	char href[256];
+
+	if (!replace)
+		return err_set(err, -ERR_EXISTS, "[PLP0023] taken");
+	(void)snprintf(href, sizeof(href), "/pulp/api/v3/repositories/file/file/%s/versions/1/", repository_uuid);
+	return task_created(t, "prn:core.repositoryversion:00000000-0000-7000-8000-000000000000", href);
+}
 
 static int usage(void *arg, int64_t *total, int64_t *used, int64_t *free_bytes)
 {
@@ -101,7 +144,7 @@ static int set_up(void **state, bool with_pool)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct err err = ERR_INIT;
-	char url[128];
+	char url[128], media[128];
 
 	assert_non_null(f);
 	if (with_pool)
@@ -112,6 +155,8 @@ static int set_up(void **state, bool with_pool)
 	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/sluice-api-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	(void)snprintf(url, sizeof(url), "sqlite:%s/catalog.db", f->dir);
+	(void)snprintf(media, sizeof(media), "%s/media", f->dir);
+	assert_int_equal(store_open(media, false, &f->store, &err), 0);
 	assert_int_equal(settings_init(&f->settings, &err), 0);
 	assert_int_equal(catalog_open(&(struct catalog_opts){.url = url, .busy_timeout_ms = 5000, .readers = 2}, true,
 				 &f->catalog, &err),
@@ -121,6 +166,8 @@ static int set_up(void **state, bool with_pool)
 					 .registry = &registry,
 					 .formats = formats,
 					 .pool = f->pool,
+					 .store = f->store,
+					 .add_units = add_units,
 					 .usage = usage},
 				 &f->api, &err),
 		0);
@@ -140,26 +187,25 @@ int fixture_setup_pool(void **state)
 	return set_up(state, true);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)remove(path);
+	return 0;
+}
+
 int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
-	struct dirent *e;
-	DIR *d;
-
 	api_tasks_bind(NULL);
 	if (f->pool != NULL)
 		pool_free(&f->pool);
 	api_free(&f->api);
 	catalog_close(&f->catalog);
+	store_close(&f->store);
 	settings_fini(&f->settings);
 	for (size_t i = 0; i < f->saved_count; i++)
 		free(f->saved[i].value);
-	if ((d = opendir(f->dir)) != NULL) {
-		while ((e = readdir(d)) != NULL)
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-		closedir(d);
-	}
-	(void)rmdir(f->dir);
+	(void)nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	free(f);
 	return 0;
 }
@@ -349,33 +395,61 @@ static void check(const struct step *s, size_t at, const char *want, const struc
 	json_decref(w);
 }
 
+static void run_step(struct fixture *f, size_t at, const struct step *s, struct slice type, const char *form_body)
+{
+	char *path = replace(f, s->path), *body = replace(f, form_body != NULL ? form_body : s->body),
+	     *want = s->want != NULL ? replace(f, s->want) : NULL;
+	struct api_request req = {
+		.body = slice_str(body), .content_type = type, .content_range = slice_str(f->content_range)};
+	struct api_response res;
+	json_t *json;
+
+	ask(f, s->method, path, &req, &res);
+	json = res.body.n > 0 ? json_loadb(res.body.p, res.body.n, JSON_DECODE_ANY, NULL) : NULL;
+	if (res.status != s->status)
+		fail_msg("step %zu: %s %s: status %d, not %d\n  %s", at, s->method, path, res.status, s->status,
+			res.body.p != NULL ? res.body.p : "");
+	check(s, at, want, &res, json);
+	if (s->save != NULL)
+		save_from(f, s->save, json);
+	if (res.status == 201 || res.status == 202)
+		assert_string_equal(res.content_type, "application/json");
+	json_decref(json);
+	api_response_fini(&res);
+	free(path);
+	free(body);
+	free(want);
+}
+
 void play(struct fixture *f, const struct step *steps, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct step *s = &steps[i];
-		char *path = replace(f, s->path), *body = replace(f, s->body),
-		     *want = s->want != NULL ? replace(f, s->want) : NULL;
-		struct api_request req = {.body = slice_str(body), .content_type = SLICE("application/json")};
-		struct api_response res;
-		json_t *json;
-
+		const char *body = steps[i].body != NULL ? steps[i].body : "";
 		/* what does not look like JSON is a form */
-		if (body[0] != '\0' && strchr("{[\"0123456789", body[0]) == NULL && strcmp(body, "null") != 0)
-			req.content_type = SLICE("application/x-www-form-urlencoded");
-		ask(f, s->method, path, &req, &res);
-		json = res.body.n > 0 ? json_loadb(res.body.p, res.body.n, JSON_DECODE_ANY, NULL) : NULL;
-		if (res.status != s->status)
-			fail_msg("step %zu: %s %s: status %d, not %d\n  %s", i, s->method, path, res.status, s->status,
-				res.body.p != NULL ? res.body.p : "");
-		check(s, i, want, &res, json);
-		if (s->save != NULL)
-			save_from(f, s->save, json);
-		if (res.status == 201 || res.status == 202)
-			assert_string_equal(res.content_type, "application/json");
-		json_decref(json);
-		api_response_fini(&res);
-		free(path);
-		free(body);
-		free(want);
+		bool form = body[0] != '\0' && strchr("{[\"0123456789", body[0]) == NULL && strcmp(body, "null") != 0;
+
+		run_step(f, i, &steps[i], form ? SLICE("application/x-www-form-urlencoded") : SLICE("application/json"),
+			NULL);
 	}
+}
+
+void form(struct fixture *f, const char *method, const char *path, const char *fields, int status, const char *want,
+	const char *saving)
+{
+	const struct step s = {method, path, "", status, want, saving};
+	struct slice rest = slice_str(fields);
+	struct buf body = BUF_INIT(1 << 22);
+
+	while (rest.p != NULL) {
+		struct slice value = slice_cut(&rest, '&'), name = slice_cut(&value, '=');
+		bool file = name.n > 0 && name.p[name.n - 1] == '@';
+
+		buf_addf(&body, "--fixture\r\nContent-Disposition: form-data; name=\"%.*s\"%s\r\n\r\n",
+			(int)(name.n - file), name.p, file ? "; filename=\"f\"" : "");
+		buf_add_slice(&body, value);
+		buf_adds(&body, "\r\n");
+	}
+	buf_adds(&body, "--fixture--\r\n");
+	run_step(f, 0, &s, SLICE("multipart/form-data; boundary=fixture"), body.p);
+	buf_fini(&body);
 }

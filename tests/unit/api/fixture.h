@@ -18,7 +18,9 @@ struct fixture {
 	struct settings settings;
 	struct catalog *catalog;
 	struct api *api;
-	struct pool *pool; /* of the HTTP server; NULL: none */
+	struct store *store;
+	const char *content_range; /* of the next form */
+	struct pool *pool;         /* of the HTTP server; NULL: none */
 	struct {
 		char name[32];
 		char *value;
@@ -55,6 +57,10 @@ void save(struct fixture *f, const char *name, const char *value);
 /* Runs all tasks that wait, as a worker would. */
 void work(struct fixture *f);
 /* Writes on the catalog directly, for states that only syncs make. $ is not replaced. */
+/* A multipart form: `fields` as in application/x-www-form-urlencoded, nothing escaped, "name@=text" a file. The answer is checked as play does;
+ * save as in a step. */
+void form(struct fixture *f, const char *method, const char *path, const char *fields, int status, const char *want,
+	const char *saving);
 void exec_sql(struct fixture *f, const char *sql);
 
 #endif

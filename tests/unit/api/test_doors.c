@@ -151,7 +151,7 @@ static const struct {
 	{"DELETE", "remotes/file/file/", 405, "GET, HEAD, POST"},
 	{"PUT", "tasks/", 405, "GET, HEAD"},
 	{"POST", "status/", 405, "GET, HEAD"},
-	{"PATCH", "artifacts/", 405, "GET, HEAD"},
+	{"PATCH", "artifacts/", 405, "GET, HEAD, POST"},
 	{"GET", "orphans/cleanup/", 405, "POST"},
 	{"PUT", "tasks/00000000-0000-7000-8000-000000000000/", 405, "GET, HEAD, DELETE, PATCH"},
 	{"GET", "repositories/file/file/00000000-0000-7000-8000-000000000000/sync/", 405, "POST"},

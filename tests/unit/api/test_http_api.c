@@ -1,6 +1,7 @@
 /* The API behind the real HTTP server: bodies in, answers out, clients that leave, and a pool that is full. */
 #include "fixture.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "http/http.h"
@@ -105,6 +106,17 @@ static const char *hear(int fd)
 	assert_true(got == 0);
 	text[n] = '\0';
 	close(fd);
+	return text;
+}
+
+/* What is there, once something is. */
+static const char *hear_some(int fd)
+{
+	static char text[4096];
+	ssize_t got = recv(fd, text, sizeof(text) - 1, 0);
+
+	assert_true(got > 0);
+	text[got] = '\0';
 	return text;
 }
 
@@ -267,6 +279,145 @@ static void test_a_full_pool_is_a_503(void **state)
 	assert_has(hear(waiting[1]), "HTTP/1.1 200 ");
 }
 
+/* ---- forms with files: longer than what is collected (1,000 bytes here), and than a block ---- */
+
+#define BIG (600 * 1024)
+#define FORM_HEAD "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n"
+#define FORM_TAIL "\r\n--b--\r\n"
+#define POST_FORM(path) "POST " path " HTTP/1.1\r\n" LOGIN "Content-Type: multipart/form-data; boundary=b\r\n"
+
+static void say_many(int fd, char c, size_t n)
+{
+	char text[4096];
+
+	memset(text, c, sizeof(text));
+	for (size_t at = 0; at < n; at += sizeof(text))
+		assert_int_equal(send(fd, text, MIN(n - at, sizeof(text)), MSG_NOSIGNAL), MIN(n - at, sizeof(text)));
+}
+
+static void say_chunk(int fd, const char *text)
+{
+	char line[32];
+
+	(void)snprintf(line, sizeof(line), "%zx\r\n", strlen(text));
+	say(fd, line);
+	say(fd, text);
+	say(fd, "\r\n");
+}
+
+static void test_a_file_is_streamed(void **state)
+{
+	const char *answer;
+	char line[64];
+	int fd = dial();
+
+	say(fd, POST_FORM("/pulp/api/v3/artifacts/"));
+	(void)snprintf(line, sizeof(line), "Content-Length: %zu\r\n\r\n", strlen(FORM_HEAD FORM_TAIL) + BIG);
+	say(fd, line);
+	say(fd, FORM_HEAD);
+	say_many(fd, 'x', BIG);
+	say(fd, FORM_TAIL);
+	answer = hear(fd);
+	assert_has(answer, "HTTP/1.1 201 ");
+	assert_has(answer, "\"size\":614400,");
+
+	fd = dial();
+	say(fd, POST_FORM("/pulp/api/v3/content/file/files/upload/") "Transfer-Encoding: chunked\r\n\r\n");
+	say_chunk(fd, FORM_HEAD);
+	(void)snprintf(line, sizeof(line), "%x\r\n", BIG);
+	say(fd, line);
+	say_many(fd, 'y', BIG);
+	say(fd, "\r\n");
+	say_chunk(fd, "\r\n--b\r\nContent-Disposition: form-data; name=relative_path\r\n\r\na");
+	say_chunk(fd, FORM_TAIL);
+	say(fd, "0\r\n\r\n");
+	answer = hear(fd);
+	assert_has(answer, "HTTP/1.1 201 ");
+	assert_has(answer, "\"relative_path\":\"a\"");
+}
+
+static void test_forms_that_are_refused(void **state)
+{
+	static const struct {
+		const char *request, *body, *parts[2];
+	} talks[] = {
+		/* before the body comes */
+		{"POST /pulp/api/v3/artifacts/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: "
+		 "multipart/form-data; "
+		 "boundary=b\r\nContent-Length: 5\r\n\r\n",
+			"", {"HTTP/1.1 401 ", "credentials were not provided"}},
+		{POST_FORM("/pulp/api/v3/nothing/") "Content-Length: 5\r\n\r\n", "", {"HTTP/1.1 404 "}},
+		{"POST /pulp/api/v3/artifacts/ HTTP/1.1\r\n" LOGIN
+		 "Content-Type: multipart/form-data\r\nContent-Length: 5\r\n\r\n",
+			"", {"HTTP/1.1 400 ", "there is no boundary"}},
+		/* after it */
+		{POST_FORM("/pulp/api/v3/artifacts/") "Content-Length: 5\r\n\r\n", "--b\r\n",
+			{"HTTP/1.1 400 ", "Multipart form parse error"}},
+		{POST_FORM("/pulp/api/v3/artifacts/") "Content-Length: 5\r\n\r\n", "--b--",
+			{"HTTP/1.1 400 ", "{\"file\":[\"This field is required.\"]}"}},
+		{POST_FORM("/pulp/api/v3/status/") "Content-Length: 5\r\n\r\n", "", {"HTTP/1.1 405 "}},
+	};
+	int fd;
+
+	for (size_t i = 0; i < sizeof(talks) / sizeof(*talks); i++) {
+		const char *answer;
+
+		fd = dial();
+		say(fd, talks[i].request);
+		say(fd, talks[i].body);
+		answer = hear(fd);
+		for (size_t k = 0; k < 2 && talks[i].parts[k] != NULL; k++)
+			assert_has(answer, talks[i].parts[k]);
+	}
+	/* texts are kept in memory, so they are bounded */
+	fd = dial();
+	say(fd, POST_FORM("/pulp/api/v3/artifacts/") "Transfer-Encoding: chunked\r\n\r\n600\r\n"
+						     "--b\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\n");
+	say_many(fd, 'x', 0x600 - strlen("--b\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\n"));
+	say(fd, "\r\n0\r\n\r\n");
+	assert_has(hear(fd), "its texts are too large");
+}
+
+/* Who leaves in the middle of a file leaves nothing behind: neither a descriptor nor bytes (the fixture looks for leaks). */
+static void test_an_upload_that_breaks_off(void **state)
+{
+	struct linger at_once = {.l_onoff = 1};
+	int fd = dial();
+
+	say(fd, POST_FORM("/pulp/api/v3/artifacts/") "Content-Length: 10000000\r\n\r\n");
+	say(fd, FORM_HEAD);
+	say_many(fd, 'x', BIG);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	close(fd);
+	wait_until("the end of the connection", nobody_connected);
+	fd = dial();
+	say(fd, "GET /pulp/api/v3/artifacts/ HTTP/1.1\r\n" LOGIN "\r\n");
+	assert_has(hear(fd), "\"count\":0");
+}
+
+/* The pool is full while a body is being read: the request is given up, and the server goes on. */
+static void test_a_full_pool_in_the_middle_of_a_form(void **state)
+{
+	static const char ask_status[] = "GET /pulp/api/v3/status/ HTTP/1.1\r\n" LOGIN "\r\n";
+	int fd = dial(), waiting[2];
+
+	say(fd, POST_FORM("/pulp/api/v3/artifacts/") "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n");
+	/* what asks for the body is through the pool's first job */
+	assert_has(hear_some(fd), "HTTP/1.1 100 ");
+	gate_close();
+	waiting[0] = dial();
+	say(waiting[0], ask_status);
+	wait_until("one request in the queue", one_queued);
+	waiting[1] = dial();
+	say(waiting[1], ask_status);
+	wait_until("two requests in the queue", two_queued);
+	say_many(fd, 'x', 100);
+	assert_has(hear(fd), "HTTP/1.1 503 ");
+	gate_open();
+	assert_has(hear(waiting[0]), "HTTP/1.1 200 ");
+	assert_has(hear(waiting[1]), "HTTP/1.1 200 ");
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -274,6 +425,10 @@ int main(void)
 		TEST(test_requests_and_answers),
 		TEST(test_a_client_that_leaves),
 		TEST(test_a_full_pool_is_a_503),
+		TEST(test_a_file_is_streamed),
+		TEST(test_forms_that_are_refused),
+		TEST(test_an_upload_that_breaks_off),
+		TEST(test_a_full_pool_in_the_middle_of_a_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,7 +149,10 @@ static void make_content(struct fixture *f)
 		"(1, x'01900000000070008000000000000001', 'file.file', 'one', 1000000, 1000000, '{{}}'),"
 		"(2, x'01900000000070008000000000000002', 'file.file', 'two', 2000000, 2000000, '{{}}'),"
 		"(3, x'01900000000070008000000000000003', 'file.file', 'three', 3000000, 3000000, '{{}}'),"
-		"(4, x'01900000000070008000000000000004', 'box.item', 'four', 4000000, 4000000, '{{\"weight\": 7}}');"
+		"(4, x'01900000000070008000000000000004', 'box.item', 'four', 4000000, 4000000, '{{\"weight\": 7, "
+		"\"colour\": \"red, warm\"}}'),"
+		"(5, x'01900000000070008000000000000005', 'box.item', 'five', 5000000, 5000000, '{{\"colour\": "
+		"\"blue\"}}');"
 		"INSERT INTO artifact (id, uuid, sha256, size, created) VALUES (1, "
 		"x'01900000000070008000000000000009', "
 		"x'abababababababababababababababababababababababababababababababab', 5, 1000000);"
@@ -238,8 +241,15 @@ static void test_content(void **state)
 			NULL},
 		{"GET", "{two}", NULL, 200,
 			"{\"artifact\":null,\"sha256\":null,\"unavailable_since\":\"1970-01-01T00:00:05Z\"}", NULL},
-		{"GET", "content/", NULL, 200, "{\"count\":4}", NULL},
-		{"GET", "content/?pulp_type=box.item", NULL, 200,
+		{"GET", "content/", NULL, 200, "{\"count\":5}", NULL},
+		{"GET", "content/box/items/?colour=blue", NULL, 200,
+			"{\"count\":1,\"results\":[{\"colour\":\"blue\"}]}", NULL},
+		{"GET", "content/box/items/?colour=red,%20warm", NULL, 200, "{\"count\":1}", NULL},
+		{"GET", "content/box/items/?colour__in=blue,green", NULL, 200, "{\"count\":1}", NULL},
+		{"GET", "content/box/items/?colour__ne=blue", NULL, 200, "{\"count\":1}", NULL},
+		{"GET", "content/box/items/?weight=7", NULL, 400, NULL, NULL},
+		{"GET", "content/file/files/?colour=blue", NULL, 400, NULL, NULL},
+		{"GET", "content/box/items/?colour__ne=blue", NULL, 200,
 			"{\"count\":1,\"results\":[{\"prn\":\"prn:box.boxcontent:01900000-0000-7000-8000-"
 			"000000000004\"}]}",
 			"four=results.0.pulp_href"},

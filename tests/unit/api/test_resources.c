@@ -528,6 +528,36 @@ static void test_forms_are_bodies_too(void **state)
 			"{\"tags\":[\"a\",\"b\"]}", NULL});
 }
 
+static void test_what_a_format_adds_to_a_sync(void **state)
+{
+	struct fixture *f = *state;
+
+	PLAY(f,
+		{"POST", "remotes/box/box/", "{\"name\":\"x\",\"url\":\"http://h/\",\"suite\":\"s\"}", 201, NULL,
+			"m=pulp_href"},
+		{"POST", "repositories/box/box/", "{\"name\":\"b\",\"remote\":\"{m}\"}", 201, NULL, "b=pulp_href"},
+		{"GET", "content/box/lids/", NULL, 200, "{\"count\":0}", NULL},
+		{"POST", "{b}sync/", "{\"sync_policy\":\"some\"}", 400,
+			"={\"sync_policy\":[\"\\\"some\\\" is not a valid choice.\"]}", NULL},
+		{"POST", "{b}sync/", "{\"skip_types\":[\"lids\",\"walls\"]}", 400,
+			"={\"skip_types\":{\"1\":[\"\\\"walls\\\" is not a valid choice.\"]}}", NULL},
+		{"POST", "{b}sync/", "{\"sync_policy\":\"additive\",\"mirror\":false}", 400,
+			"=[\"Cannot use 'mirror' and 'sync_policy' options simultaneously.\"]", NULL},
+		{"POST", "{b}sync/", "{}", 202, NULL, "none=task"},
+		{"POST", "{b}sync/", "{\"sync_policy\":\"mirror_content_only\",\"skip_types\":[\"lids\"]}", 202, NULL,
+			"content=task"},
+		{"POST", "{b}sync/", "{\"sync_policy\":\"mirror_complete\"}", 202, NULL, "complete=task"},
+		{"POST", "{b}sync/", "{\"mirror\":true}", 202, NULL, "mirror=task"});
+	work(f);
+	PLAY(f,
+		{"GET", "{none}", NULL, 200, "{\"result\":{\"mirror\":false,\"verbatim\":false,\"skip_types\":[]}}",
+			NULL},
+		{"GET", "{content}", NULL, 200,
+			"{\"result\":{\"mirror\":true,\"verbatim\":false,\"skip_types\":[\"lids\"]}}", NULL},
+		{"GET", "{complete}", NULL, 200, "{\"result\":{\"mirror\":true,\"verbatim\":true}}", NULL},
+		{"GET", "{mirror}", NULL, 200, "{\"result\":{\"mirror\":true,\"verbatim\":true}}", NULL});
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
@@ -542,6 +572,7 @@ int main(void)
 		TEST(test_publications_are_made_by_the_formats_task),
 		TEST(test_what_a_distribution_served_before_is_answered_until_it_serves_nothing),
 		TEST(test_the_fields_of_a_format),
+		TEST(test_what_a_format_adds_to_a_sync),
 		TEST(test_labels),
 		TEST(test_forms_are_bodies_too),
 	};

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -575,7 +576,7 @@ static void test_run_until_what_is_done_already_does_not_wait(void **state)
 	loop_run_until(lp, &done);
 }
 
-static void on_dawdle(struct loop_timer *t)
+static void dawdle(void)
 {
 	int64_t until = loop_now(lp) + 60 * NS_PER_MS;
 
@@ -584,22 +585,87 @@ static void on_dawdle(struct loop_timer *t)
 	done = true;
 }
 
-static void test_a_long_turn_is_reported(void **state)
+static void on_dawdling_timer(struct loop_timer *t)
 {
-	struct loop_timer dawdle = {.fn = on_dawdle};
-	char line[512] = "";
+	dawdle();
+}
+
+static void on_dawdling_post(struct loop_post *p)
+{
+	dawdle();
+}
+
+static void on_dawdling_io(struct loop_io *io, uint32_t events)
+{
+	dawdle();
+}
+
+static void on_idle_post(struct loop_post *p)
+{
+}
+
+/* Runs the loop until something has dawdled; the line that tells it. */
+static void run_slow_turn(char line[512])
+{
 	int fd[2];
 
+	done = false;
 	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
 	log_set_fd(fd[1]);
-	loop_timer_set(lp, &dawdle, 0);
 	loop_run_until(lp, &done);
 	log_set_fd(-1);
 	close(fd[1]);
-	assert_true(read(fd[0], line, sizeof(line) - 1) > 0);
+	memset(line, 0, 512);
+	assert_true(read(fd[0], line, 511) > 0);
 	close(fd[0]);
 	assert_non_null(strstr(line, "WARNING loop "));
-	assert_non_null(strstr(line, "under-test"));
+	assert_non_null(strstr(line, "loop=under-test ms="));
+}
+
+static void test_a_long_turn_is_reported_with_its_phase(void **state)
+{
+	struct loop_timer timer = {.fn = on_dawdling_timer};
+	struct loop_post post = {.fn = on_dawdling_post}, idle[2] = {{.fn = on_idle_post}, {.fn = on_idle_post}};
+	struct loop_io io = {.fn = on_dawdling_io};
+	char line[512];
+	int fd[2];
+
+	loop_timer_set(lp, &timer, 0);
+	run_slow_turn(line);
+	assert_non_null(strstr(line, " timer=0x"));
+	assert_null(strstr(line, " post"));
+
+	loop_post(lp, &idle[0]);
+	loop_post(lp, &post);
+	run_slow_turn(line);
+	assert_non_null(strstr(line, " posts=2\n"));
+	assert_null(strstr(line, " timer"));
+
+	/* Events before posts: the clock between them tells which it was. */
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	assert_int_equal(loop_io_add(lp, &io, fd[0], EPOLLIN, NULL), 0);
+	loop_post(lp, &idle[0]);
+	loop_post(lp, &idle[1]);
+	run_slow_turn(line);
+	assert_non_null(strstr(line, " event=0x"));
+	assert_null(strstr(line, " post"));
+	loop_io_del(lp, &io);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void test_turns_that_did_something_are_in_the_histogram(void **state)
+{
+	int64_t all = histogram_get(H_loop_turn_seconds, HISTOGRAM_BUCKETS - 1);
+	int64_t short_ones = histogram_get(H_loop_turn_seconds, 7); /* up to 50 ms */
+	struct loop_timer timer = {.fn = on_dawdling_timer};
+
+	done = false;
+	loop_timer_set(lp, &timer, 0);
+	loop_run_until(lp, &done);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, HISTOGRAM_BUCKETS - 1) - all, 1);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, 7) - short_ones, 0);
 }
 
 int main(void)
@@ -623,7 +689,8 @@ int main(void)
 		T(test_the_loop_belongs_to_the_thread_that_runs_it),
 		T(test_stop_before_run_holds),
 		T(test_run_until_what_is_done_already_does_not_wait),
-		T(test_a_long_turn_is_reported),
+		T(test_a_long_turn_is_reported_with_its_phase),
+		T(test_turns_that_did_something_are_in_the_histogram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,42 @@ static void test_text_has_every_row_with_kind_and_help(void **state)
 	assert_non_null(strstr(out.p, "# TYPE sluice_flights_open gauge\nsluice_flights_open 0\n"));
 	for (size_t i = 0; i < out.n; i++)
 		lines += out.p[i] == '\n';
-	assert_int_equal(lines, 3 * M_COUNT_);
+	assert_int_equal(lines, 3 * M_COUNT_ + (2 + HISTOGRAM_BUCKETS + 2) * H_COUNT_);
+	buf_fini(&out);
+}
+
+static void *observe_one(void *arg)
+{
+	histogram_add(H_loop_turn_seconds, 1500000);
+	return NULL;
+}
+
+static void test_a_histogram_adds_up_over_threads_and_buckets(void **state)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	pthread_t thread;
+
+	histogram_add(H_loop_turn_seconds, 0);
+	histogram_add(H_loop_turn_seconds, 1000000); /* a bound belongs to its bucket */
+	histogram_add(H_loop_turn_seconds, 1000001);
+	histogram_add(H_loop_turn_seconds, 3000000000);
+	assert_int_equal(pthread_create(&thread, NULL, observe_one, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, 0), 1);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, 2), 2);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, 3), 4);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, HISTOGRAM_BUCKETS - 2), 4);
+	assert_int_equal(histogram_get(H_loop_turn_seconds, HISTOGRAM_BUCKETS - 1), 5);
+	assert_int_equal(metrics_text(&out), 0);
+	assert_non_null(strstr(out.p, "# TYPE sluice_loop_turn_seconds histogram\n"
+				      "sluice_loop_turn_seconds_bucket{le=\"0.0001\"} 1\n"
+				      "sluice_loop_turn_seconds_bucket{le=\"0.0005\"} 1\n"
+				      "sluice_loop_turn_seconds_bucket{le=\"0.001\"} 2\n"
+				      "sluice_loop_turn_seconds_bucket{le=\"0.002\"} 4\n"));
+	assert_non_null(strstr(out.p, "sluice_loop_turn_seconds_bucket{le=\"1\"} 4\n"
+				      "sluice_loop_turn_seconds_bucket{le=\"+Inf\"} 5\n"
+				      "sluice_loop_turn_seconds_sum 3.003500001\n"
+				      "sluice_loop_turn_seconds_count 5\n"));
 	buf_fini(&out);
 }
 
@@ -115,6 +150,7 @@ int main(void)
 		cmocka_unit_test(test_sums_over_threads_that_run_and_that_ended),
 		cmocka_unit_test(test_gauge_across_threads),
 		cmocka_unit_test(test_text_has_every_row_with_kind_and_help),
+		cmocka_unit_test(test_a_histogram_adds_up_over_threads_and_buckets),
 		cmocka_unit_test(test_text_tells_when_it_does_not_fit),
 	};
 

@@ -90,6 +90,17 @@ static void test_bools(void **state)
 	}
 }
 
+static void test_shares(void **state)
+{
+	assert_int_equal(settings_share("0", 1000), 0);
+	assert_int_equal(settings_share("0%", 1000), 0);
+	assert_int_equal(settings_share("12k", 1000), 12288);
+	assert_int_equal(settings_share("90%", 1000), 900);
+	assert_int_equal(settings_share("100%", 1000), 1000);
+	assert_true(settings_share("1%", INT64_MAX) > 0);
+	assert_int_equal(settings_share("nonsense", 1000), 0);
+}
+
 static void test_bad_values_are_refused_and_change_nothing(void **state)
 {
 	static const struct {
@@ -117,6 +128,12 @@ static void test_bad_values_are_refused_and_change_nothing(void **state)
 		{"log", "level", "loud", "'loud' is not debug, info"},
 		{"server", "roles", "content, cook", "'cook' is not content, api"},
 		{"server", "roles", "", "'' is not content, api"},
+		{"server", "trusted_proxies", "localhost", "'localhost' is not an address"},
+		{"server", "trusted_proxies", "10.0.0.0/33", "'10.0.0.0/33' is not an address"},
+		{"content", "on_missing", "wait", "'wait' is not stream"},
+		{"lazy", "redirect_url", "http://a/?b", "'http://a/?b' is not the beginning"},
+		{"lazy", "streamer_interface", "lo, e th0", "'e th0' is not the name"},
+		{"lazy", "streamer_port", "65536", "is not 0 to 65535"},
 		{"server", "listen", "localhost", "'localhost' is not ADDR:PORT"},
 		{"server", "listen", ":80", "':80' is not ADDR:PORT"},
 		{"server", "listen", "a:80,", "'' is not ADDR:PORT"},
@@ -127,6 +144,12 @@ static void test_bad_values_are_refused_and_change_nothing(void **state)
 		{"content", "origin", "mirror.example", "is not http://HOST"},
 		{"storage", "allowed_checksums", "sha256,crc32", "'crc32' is not"},
 		{"storage", "allowed_checksums", "md5, sha512", "sha256 must be among them"},
+		{"storage", "quota", "", "'' is not a size"},
+		{"storage", "quota", "101%", "'101%' is not a size"},
+		{"storage", "quota", "%", "'%' is not a size"},
+		{"storage", "quota", "5 %", "'5 %' is not a size"},
+		{"storage", "min_free", "-1", "'-1' is not a size"},
+		{"storage", "quota_high", "0", "'0' is not 1 to 100"},
 		{"content", "allowed_import_paths", "relative", "'relative' is not an absolute path"},
 		{"content", "allowed_import_paths", "/srv, srv", "'srv' is not an absolute path"},
 		{"database", "url", "postgresql://db/x", "'postgresql://db/x' is not sqlite:PATH"},
@@ -161,6 +184,12 @@ static void test_texts_that_are_fine(void **state)
 		{"server", "listen", ""},
 		{"server", "listen", "0.0.0.0:80, [::1]:0,localhost:8080"},
 		{"server", "roles", "worker"},
+		{"server", "roles", "streamer,redirect"},
+		{"server", "trusted_proxies", ""},
+		{"server", "trusted_proxies", "192.0.2.0/24, ::1"},
+		{"lazy", "redirect_url", ""},
+		{"lazy", "redirect_url", "//cache.example.org:8080/streamer"},
+		{"lazy", "streamer_interface", "lo, eth0,192.0.2.7, ::1"},
 		{"server", "roles", "content, worker"},
 		{"content", "path_prefix", "/"},
 		{"content", "origin", ""},
@@ -429,6 +458,7 @@ int main(void)
 		T(test_defaults),
 		T(test_numbers),
 		T(test_bools),
+		T(test_shares),
 		T(test_bad_values_are_refused_and_change_nothing),
 		T(test_texts_that_are_fine),
 		T(test_file_as_people_write_it),

@@ -91,6 +91,25 @@ static void test_versions_count_and_stay_as_they_are(void **state)
 	check_invariants();
 }
 
+/* Clients of an index that ask by date alone, in seconds, must learn of each new one. */
+static void test_what_takes_a_path_over_is_a_second_younger(void **state)
+{
+	int64_t repository = make_repository("r");
+	struct change_opts o = fixture_opts(repository, 0);
+	struct change_result r;
+
+	o.mirror = true;
+	OK(change(&o, "a=1", &r));
+	OK(change(&o, "a=2", &r));
+	OK(change(&o, "a=3", &r));
+	assert_int_equal(
+		number("SELECT COUNT(DISTINCT added_at / 1000000) FROM repository_path WHERE relative_path = 'a'"), 3);
+	assert_int_equal(number("SELECT COUNT(*) FROM repository_path x JOIN repository_path y ON y.version_added > "
+				"x.version_added "
+				"AND y.added_at < x.added_at + 1000000"),
+		0);
+}
+
 static void test_nothing_new_makes_no_version(void **state)
 {
 	int64_t repository = make_repository("r"), remote = make_remote("up", NULL);
@@ -641,6 +660,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_rules),
 		TEST(test_versions_count_and_stay_as_they_are),
+		TEST(test_what_takes_a_path_over_is_a_second_younger),
 		TEST(test_nothing_new_makes_no_version),
 		TEST(test_declaring_again_writes_nothing),
 		TEST(test_results_say_what_is_new_and_saved),

@@ -1,4 +1,5 @@
 /* Which formats there are, and which shared objects are refused. */
+#include "base/check.h"
 #include "cmd/formats.h"
 
 #include <setjmp.h>
@@ -35,13 +36,20 @@ static const struct sluice_format good = {
 
 static void test_built_in(void **state)
 {
+	static const char *const names[] = {"deb", "file", "rpm"};
 	struct formats f;
 
 	assert_true(formats_need_publication("file.file")); /* nothing loaded: the careful answer */
 	assert_int_equal(formats_load("", &f, NULL), 0);
-	assert_int_equal(f.count, 1);
-	assert_string_equal(f.list[0]->name, "file");
-	assert_null(f.list[1]);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t at = 0;
+
+		while (at < (size_t)f.count && strcmp(f.list[at]->name, names[i]) != 0)
+			at++;
+		assert_true(at < (size_t)f.count);
+		assert_int_equal(formats_check(&(struct formats){0}, f.list[at], NULL), 0);
+	}
+	assert_null(f.list[f.count]);
 	assert_true(formats_need_publication("file.file"));
 	assert_true(formats_need_publication("unknown.unknown"));
 	formats_unload(&f);
@@ -75,6 +83,7 @@ static void test_checks(void **state)
 	BAD(policies, 0);
 	BAD(sync, NULL);
 	BAD(publish, NULL);
+	BAD(more_publications, ((const struct sluice_publication_kind[]){{.kind = "verbatim"}, {.kind = NULL}}));
 #undef BAD
 	formats_unload(&f);
 }

@@ -2,6 +2,7 @@
 #include "cmd/progress.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,6 +74,26 @@ static void read_all(int fd, char *out, size_t cap)
 	out[n > 0 ? n : 0] = '\0';
 }
 
+/*
+ * Until end has come or nothing more does: a terminal's other side gets what was written in pieces, when the kernel
+ * comes to it.
+ */
+static void read_until(int fd, const char *end, char *out, size_t cap)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t got = 0;
+
+	out[0] = '\0';
+	while (strstr(out, end) == NULL && got < cap - 1 && poll(&p, 1, 10000) == 1) {
+		ssize_t n = read(fd, out + got, cap - 1 - got);
+
+		if (n <= 0)
+			break;
+		got += (size_t)n;
+		out[got] = '\0';
+	}
+}
+
 static void test_plain_lines_in_a_pipe(void **state)
 {
 	char text[1024];
@@ -109,7 +130,7 @@ static void test_bars_on_a_terminal(void **state)
 	assert_true(p.bars);
 	show(&p, "running", 3);
 	show(&p, "running", 6);
-	read_all(master, text, sizeof(text));
+	read_until(master, "6/9  66%", text, sizeof(text));
 	/* The second one goes up a line and draws over the first. */
 	assert_non_null(strstr(text, "[########----------------]  3/9  33%"));
 	assert_non_null(strstr(text, "\033[1A\r\033[KWork"));

@@ -52,7 +52,8 @@ static void start_content(struct service *s)
 		.store = s->stock.store,
 		.settings = &s->stock.settings,
 		.shm = s->stock.shm,
-		.needs_publication = needs_publication};
+		.needs_publication = needs_publication,
+		.login = s->login};
 
 	MUST(content_new(&opts, &s->content, &err));
 }
@@ -71,7 +72,7 @@ void service_start(struct service *s, size_t loop_count)
 			.header_ms = PATIENCE_S * 1000,
 			.body_ms = PATIENCE_S * 1000,
 			.send_ms = PATIENCE_S * 1000},
-		.handler = s->handler != NULL ? s->handler : content_handler,
+		.handler = s->handler != NULL ? s->handler : (s->door != NULL ? s->door : content_handler),
 		.server_name = "sluice"};
 
 	s->loop_count = loop_count;

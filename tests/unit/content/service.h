@@ -22,7 +22,9 @@ struct service {
 	size_t loop_count;
 	struct http_server *http;
 	struct content *content;
+	guard_login *login;    /* NULL: nobody's credentials are good */
 	http_handler *handler; /* instead of the content service's */
+	http_handler *door;    /* the content service is there, and this calls its handlers */
 	int port;
 	int fds;
 	bool cut;

@@ -14,6 +14,7 @@ static const struct row {
 } rows[] = {
 	{-ERR_NOTFOUND, 404, "not-found", NULL},
 	{-ERR_NOSOURCE, 404, "no-source", NULL},
+	{-ERR_UNSAVED, 404, "not-saved", NULL},
 	{-ERR_GONE, 404, "upstream-missing", NULL},
 	{-ERR_COOLDOWN, 404, "cooling-down", "60"},
 	{-ERR_CONNECT, 502, "upstream-unreachable", NULL},
@@ -27,6 +28,7 @@ static const struct row {
 	{-ERR_LIMIT, 503, "overload", "1"},
 	{-ERR_NOMEM, 503, "out-of-memory", "1"},
 	{-ERR_NOSPACE, 503, "storage-full", "30"},
+	{-ERR_STAGING, 503, "staging-full", "10"},
 	{-ERR_IO, 503, "storage-error", "30"},
 	{-ERR_DB, 503, "database-error", "5"},
 	{-ERR_BUSY, 503, "database-busy", "1"},

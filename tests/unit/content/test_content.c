@@ -68,6 +68,42 @@ static void test_a_miss_becomes_a_hit(void **state)
 	}
 }
 
+/* More is asked for than the cache may hold: it is opened again without the catalog; and what the store has lost is downloaded again. */
+static void test_what_the_cache_gave_up_is_opened_again(void **state)
+{
+	static const size_t sizes[] = {10 * KIB, MIB}; /* in memory, as a file */
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct service s;
+		struct file a, b;
+		int64_t reopens, lookups;
+
+		service_open(&s, 2, 1000);
+		s.stock.settings.content_cache_bytes = 12 * KIB;
+		s.stock.settings.content_cache_files = 1;
+		file_new(&a, &s, "r", "a", sizes[i], 1);
+		file_new(&b, &s, "s", "b", sizes[i], 2);
+		service_start(&s, 1);
+		for (int k = 0; k < 2; k++) { /* the download, and the look-up */
+			expect_body(&s, CONTENT "r/a", a.body, a.size);
+			expect_body(&s, CONTENT "s/b", b.body, b.size);
+		}
+		reopens = metric_get(M_content_reopens);
+		lookups = metric_get(M_content_catalog_lookups);
+		for (int k = 0; k < 5; k++) {
+			expect_body(&s, CONTENT "r/a", a.body, a.size);
+			expect_body(&s, CONTENT "s/b", b.body, b.size);
+		}
+		assert_int_equal(metric_get(M_content_reopens), reopens + 10);
+		assert_int_equal(metric_get(M_content_catalog_lookups), lookups);
+		assert_int_equal(store_remove(s.stock.store, a.digests.d[DIGEST_SHA256], NULL), 0);
+		expect_body(&s, CONTENT "r/a", a.body, a.size);
+		assert_int_equal(origin_all_hits(s.origin), 3);
+		done_with(&s, &a);
+		file_free(&b); /* the origin's threads are over now */
+	}
+}
+
 /* The catalog's entry "not saved" goes with the flight that saved it: the next look-up is a hit, and no flight is asked again. */
 static void test_a_stale_entry_goes_with_its_flight(void **state)
 {
@@ -235,8 +271,8 @@ static void test_what_another_repository_saved_is_written_down(void **state)
 	expect_body(&s, CONTENT "s/b", f.body, 1000);
 	assert_true(stock_is_saved(&s.stock, g.ca));
 	assert_int_equal(origin_all_hits(s.origin), 1);
-	file_free(&g);
 	done_with(&s, &f);
+	file_free(&g);
 }
 
 /* Two requests share a flight that was started for the first one's repository, and which fails: whoever joined is served by the sources of his own. What
@@ -727,6 +763,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_a_miss_becomes_a_hit),
+		T(test_what_the_cache_gave_up_is_opened_again),
 		T(test_a_stale_entry_goes_with_its_flight),
 		T(test_many_clients_on_two_loops_one_get),
 		T(test_upstreams_headers_pass_once),

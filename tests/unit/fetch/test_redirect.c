@@ -308,6 +308,50 @@ static void test_the_environment_names_no_proxy(void **state)
 
 /* ---- the rule itself ---- */
 
+static void test_networks_outside_of_the_origin(void **state)
+{
+	static const struct {
+		const char *networks, *target;
+		int rc;
+	} cases[] = {
+		{"192.0.2.0/24", "to-other/302", -ERR_CONNECT}, /* a redirect elsewhere */
+		{"192.0.2.0/24", "end", 0},                     /* the origin itself is what the remote names */
+		{"192.0.2.0/24", "hops/3", 0},
+		{"127.0.0.0/8", "to-other/302", 0},
+		{"", "to-other/302", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct call c = {0};
+		struct site s = {0};
+		int rc;
+
+		env_open(&s.env, serve_origin, &s, &(struct fetch_ctx_opts){.foreign_networks = cases[i].networks});
+		s.other = peer_new(serve_other, &s, NULL);
+		snprintf(s.other_root, sizeof(s.other_root), "http://127.0.0.1:%d/", peer_port(s.other));
+		rc = call_run(&s.env, &c, cases[i].target);
+		if (rc != cases[i].rc)
+			fail_msg("case %zu: %d %s", i, rc, c.err.msg);
+		if (rc < 0) {
+			assert_int_equal(peer_requests(s.other), 0);
+			assert_non_null(strstr(c.err.msg, "foreign_networks"));
+		}
+		call_free(&c);
+		/* likewise a URL that metadata gives */
+		if (strcmp(cases[i].target, "end") == 0) {
+			char url[96];
+
+			snprintf(url, sizeof(url), "%send", s.other_root);
+			assert_int_equal(call_run(&s.env, &c, url), -ERR_CONNECT);
+			assert_int_equal(peer_requests(s.other), 0);
+			call_free(&c);
+		}
+		peer_free(&s.other);
+		env_close(&s.env);
+	}
+}
+
 static void test_who_may_see(void **state)
 {
 	static const struct {
@@ -380,6 +424,7 @@ int main(void)
 		T(test_tunnel_shows_the_proxy_nothing),
 		T(test_a_proxy_that_refuses_is_not_asked_again),
 		T(test_the_environment_names_no_proxy),
+		cmocka_unit_test(test_networks_outside_of_the_origin),
 		cmocka_unit_test(test_who_may_see),
 		cmocka_unit_test(test_headers_that_cannot_be_sent),
 	};

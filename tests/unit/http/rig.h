@@ -1,7 +1,8 @@
-/* A real http_server on loops in threads of their own, with handlers that do one thing each, and a client that speaks raw bytes.
+/* A real http_server on loops in threads of their own, with handlers that do one thing each; client.h speaks to it.
  *
  * Handlers, by path (the query is a number or a word):
  *   /mem?N      N bytes of the pattern from memory          /file?N   the same from a file, so that sendfile sends it
+ *   /ready?N    as /mem, with an answer made ready          /readyfile?N   likewise as /file
  *   /script     the body that rig.script describes          /fields   200 with the fields of the request as its body
  *   /async      replies from another thread, by a post      /never    only its abort function ever runs
  *   /echo       the request body, collected                 /stream   the same, streamed; rig.pauses says how often it pauses
@@ -9,7 +10,8 @@
  *   /hurry      reads the body, and is answered by another thread meanwhile
  *   /status?N   only that status                            /odd      fields that a handler should not give
  *   /park       is answered by the next /unpark of any connection, which must be on the same loop
- *   /nobody     promises a body that it has no memory for   /close    asks for the connection to be closed */
+ *   /nobody     promises a body that it has no memory for   /close    asks for the connection to be closed
+ *   /cert       the client's certificate (DER) */
 #ifndef SLUICE_TESTS_HTTP_RIG_H
 #define SLUICE_TESTS_HTTP_RIG_H
 
@@ -21,6 +23,7 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -56,6 +59,7 @@ struct script {
 
 struct rig {
 	struct http_limits limits;
+	struct http_tls tls; /* of the TLS listener, if rig_tls */
 	bool access_log;
 	int loop_count;
 	struct http_server *server;
@@ -63,6 +67,7 @@ struct rig {
 	pthread_t threads[RIG_LOOPS];
 	int port;
 	struct script script;
+	_Atomic int ready_held; /* answers of /ready that were not released yet */
 
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t changed;
@@ -77,6 +82,12 @@ struct rig {
 	int paused;
 };
 extern struct rig rig;
+/* The rig listens with TLS, and its clients speak it. */
+extern bool rig_tls;
+
+/* Runs the tests on plain connections, then on TLS, but for those named in `plain_only` (NULL-terminated). */
+int rig_run(const struct CMUnitTest *tests, size_t n, const char *const *plain_only);
+#define RIG_RUN(...) rig_run(tests, ARRAY_LEN(tests), (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 /* The byte at `off` of everything that is served. */
 static inline char pattern(int64_t off)
@@ -112,48 +123,5 @@ void script_fail(int code);
 
 void rig_hold(bool hold);
 void rig_pause(int pauses);
-
-/* ---- the client ---- */
-
-struct client {
-	int fd;
-	struct buf in;
-	size_t at; /* read so far */
-	bool eof, reset;
-};
-struct answer {
-	int status;
-	char *head; /* NUL-terminated, with its last empty line */
-	struct buf body;
-	bool complete; /* the body, as its framing says */
-};
-
-struct client client_new(void);
-/* With a small receive buffer: it takes little unless it reads. */
-struct client client_new_slow(void);
-struct client client_new_unconnected(void);
-int client_try_connect(struct client *c); /* as connect() */
-void client_connect(struct client *c);
-void client_close(struct client *c);
-void client_reset(struct client *c); /* closes with RST, which is noticed at once */
-void client_send(struct client *c, const char *p, size_t n);
-void client_sends(struct client *c, const char *z);
-void client_sendf(struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void client_get(struct client *c, const char *target); /* HTTP/1.1, no further fields */
-/* The next answer; `head_only`: to a HEAD. Fails the test if there is none. */
-struct answer client_read(struct client *c, bool head_only);
-void answer_fini(struct answer *a);
-/* Reads until `n` bytes are there that were not used yet, and uses them. */
-const char *client_take(struct client *c, size_t n);
-/* The value of a field, or NULL; in a static buffer. Fails the test if it is there twice. */
-const char *answer_field(const struct answer *a, const char *name);
-/* The server closes without another byte; true: by a reset. */
-bool client_is_closed(struct client *c);
-/* Reads the answer and checks status and body; returns it for more. */
-struct answer client_expect(struct client *c, int status, const char *body, size_t n);
-/* One request on a connection of its own. */
-struct answer ask(const char *request);
-void assert_pattern(const struct buf *b, int64_t from, int64_t n);
-void assert_field(const struct answer *a, const char *name, const char *want); /* want NULL: it is not there */
 
 #endif

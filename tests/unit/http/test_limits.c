@@ -1,5 +1,7 @@
 /* Limits and time: heads too large, peers too slow, too many connections, no descriptors, and the end of the server. */
-#include "rig.h"
+#include "client.h"
+
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -135,12 +137,11 @@ static void test_a_head_that_comes_slowly_is_a_408(void **state)
 {
 	struct client c = client_new();
 	struct timeval moment = {.tv_usec = 5000};
-	char byte;
 	ssize_t n;
 
 	assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment)), 0);
 	client_sends(&c, "GET / HTTP/1.1\r\nHost: t");
-	for (int i = 0; (n = recv(c.fd, &byte, 1, MSG_PEEK)) < 0 && i < 10000; i++)
+	for (int i = 0; (n = client_peek(&c)) < 0 && i < 10000; i++)
 		client_sendf(&c, i % 20 == 0 ? "\r\nX-%d: " : "%d", i);
 	assert_int_equal(n, 1);
 	expect_refusal(&c, 408);
@@ -331,6 +332,21 @@ static void *drain(void *arg)
 	return NULL;
 }
 
+/* All loops have begun to drain: each closes its own listening socket then. */
+static void wait_for_no_listener(void)
+{
+	const int64_t until_ns = clock_mono_ns() + WAIT_S * NS_PER_S;
+	int rc;
+
+	do {
+		struct client c = client_new_unconnected();
+
+		rc = client_try_connect(&c);
+		client_close(&c);
+	} while (rc == 0 && clock_mono_ns() < until_ns);
+	assert_int_equal(rc, -1);
+}
+
 static void test_drain_lets_a_response_in_progress_end(void **state)
 {
 	struct client c = client_new(), idle = client_new(), fresh = client_new();
@@ -348,6 +364,7 @@ static void test_drain_lets_a_response_in_progress_end(void **state)
 	assert_int_equal(pthread_create(&t, NULL, drain, &patience), 0);
 	assert_false(client_is_closed(&idle)); /* at once */
 	(void)client_is_closed(&fresh);        /* closed, or reset if it was never accepted */
+	wait_for_no_listener();
 	script_grow(100000);
 	a = client_expect(&c, 200, pattern_bytes(), 100000);
 	answer_fini(&a);
@@ -356,9 +373,6 @@ static void test_drain_lets_a_response_in_progress_end(void **state)
 	client_close(&idle);
 	client_close(&fresh);
 	pthread_join(t, NULL);
-	c = client_new_unconnected();
-	assert_int_equal(client_try_connect(&c), -1);
-	client_close(&c);
 }
 
 static void block_loop(struct loop_post *p)
@@ -497,5 +511,10 @@ int main(void)
 		SERVED(test_abuse_leaves_nothing_behind),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* With time-outs as short as these a busy machine does not get through a handshake, and the kernel's queue is plain: test_tls.c has the like. */
+	return RIG_RUN("test_a_head_that_does_not_come_is_a_408", "test_a_head_that_comes_slowly_is_a_408",
+		"test_silent_connections_are_closed", "test_a_reader_that_reads_nothing_is_cut_off",
+		"test_a_reader_of_a_slow_body_is_not_cut_off", "test_a_handler_may_take_its_time",
+		"test_too_many_connections", "test_no_descriptors", "test_drain_waits_for_a_busy_loop",
+		"test_drain_lets_a_response_in_progress_end");
 }

@@ -1,5 +1,5 @@
 /* Request bodies: collected, streamed with pauses, refused, ignored, malformed, too large, and those that never come. */
-#include "rig.h"
+#include "client.h"
 
 #define POST(path) "POST " path " HTTP/1.1\r\nHost: t\r\n"
 
@@ -91,10 +91,16 @@ static void test_large_bodies_with_pauses(void **state)
 		pthread_t sender;
 
 		rig_pause(pauses);
-		client_sends(&c, POST("/stream") "Content-Length: 3000000\r\n\r\n");
-		assert_int_equal(pthread_create(&sender, NULL, send_pattern, &c), 0);
-		expect_and_go_on(&c, 200, pattern_bytes(), 3000000);
-		pthread_join(sender, NULL);
+		if (rig_tls) { /* OpenSSL's connections are one thread's at a time: so much fits into the sockets' buffers */
+			client_sends(&c, POST("/stream") "Content-Length: 100000\r\n\r\n");
+			client_send(&c, pattern_bytes(), 100000);
+			expect_and_go_on(&c, 200, pattern_bytes(), 100000);
+		} else {
+			client_sends(&c, POST("/stream") "Content-Length: 3000000\r\n\r\n");
+			assert_int_equal(pthread_create(&sender, NULL, send_pattern, &c), 0);
+			expect_and_go_on(&c, 200, pattern_bytes(), 3000000);
+			pthread_join(sender, NULL);
+		}
 
 		client_sends(&c, POST("/stream") "Transfer-Encoding: chunked\r\n\r\n");
 		for (int64_t off = 0; off < 300000; off += 30000) {
@@ -373,5 +379,5 @@ int main(void)
 			test_a_body_that_does_not_come_is_a_408, set_up_impatient, rig_tear_down),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RIG_RUN();
 }

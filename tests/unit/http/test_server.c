@@ -1,5 +1,5 @@
 /* Responses: framing, connections, pipelining, ranges, conditions, what handlers give. */
-#include "rig.h"
+#include "client.h"
 
 static const struct {
 	const char *request;
@@ -411,6 +411,44 @@ static void test_a_client_that_ends_its_side_is_still_served(void **state)
 	client_close(&c);
 }
 
+static void never_due(struct loop_timer *t)
+{
+	fail();
+}
+
+/* Of connections, listeners and log: what else there is in a loop's heap is moved past them, in memory that is gone. */
+static void test_no_timer_outlives_the_server(void **state)
+{
+	struct client c = client_new(), idle = client_new();
+	struct loop_timer others[2] = {{.fn = never_due}, {.fn = never_due}};
+	struct answer a;
+
+	client_get(&idle, "/mem?5");
+	a = client_expect(&idle, 200, pattern_bytes(), 5);
+	answer_fini(&a);
+	client_get(&c, "/never");
+	rig_wait(handling, 1);
+	loop_stop(rig.loops[0]);
+	pthread_join(rig.threads[0], NULL);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_int_equal(loop_timer_set(rig.loops[0], &others[i], 0), 0);
+	http_server_free(&rig.server);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		loop_timer_cancel(rig.loops[0], &others[i]);
+	loop_free(&rig.loops[0]);
+	client_close(&c);
+	client_close(&idle);
+}
+
+static int set_up_with_log(void **state)
+{
+	rig_defaults();
+	rig.loop_count = 1;
+	rig.access_log = true;
+	rig_start();
+	return 0;
+}
+
 #define SERVED(t) cmocka_unit_test_setup_teardown(t, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -434,7 +472,8 @@ int main(void)
 		SERVED(test_a_handler_cannot_break_the_framing),
 		SERVED(test_no_memory_for_the_body_is_a_503),
 		SERVED(test_a_client_that_ends_its_side_is_still_served),
+		cmocka_unit_test_setup_teardown(test_no_timer_outlives_the_server, set_up_with_log, rig_tear_down),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RIG_RUN();
 }

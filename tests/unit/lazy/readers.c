@@ -173,6 +173,7 @@ static bool take(struct reader *r, int64_t promised)
 	memcpy(r->data + r->n, piece, (size_t)got);
 	r->n += got;
 	pthread_mutex_unlock(&r->lock);
+	r->b->ops->sent(r->b, r->from + r->n);
 	return true;
 }
 

@@ -70,6 +70,36 @@ static void test_a_locked_catalog_keeps_nobody_waiting(void **state)
 	unit_free(&u);
 }
 
+/* The store had it when the flight looked, but a removal was faster than the record: the reader has it whole, and nobody claims that it is saved. */
+static void test_what_is_removed_meanwhile_is_not_recorded(void **state)
+{
+	struct txn *writer = NULL;
+	struct reader r;
+	struct unit u;
+	struct lab l;
+	int64_t before;
+
+	lab_open(&l, 2, 100);
+	unit_new(&u, &l, "a", MIB, 1, POLICY_ON_DEMAND);
+	lab_start(&l);
+	stock_save(&l.stock, u.body, MIB);
+	before = metric_get(M_catalog_transactions);
+	assert_int_equal(catalog_write(l.stock.catalog, &writer, NULL), 0);
+	reader_init(&r, &l, 0, &u.want);
+	reader_start(&r);
+	assert_int_equal(reader_wait(&r), 0);
+	assert_right(&r, u.body, u.size);
+	assert_int_equal(store_set_aside(l.stock.store, u.digests.d[DIGEST_SHA256], NULL), 0);
+	txn_end(&writer);
+	WAIT_FOR(metric_get(M_catalog_transactions) > before);
+	assert_false(stock_is_saved(&l.stock, u.ca));
+	assert_int_equal(stock_int(&l.stock, "SELECT count(*) FROM artifact", 0), 0);
+	assert_int_equal(origin_hits(l.origin, "/a"), 0);
+	reader_fini(&r);
+	lab_close(&l);
+	unit_free(&u);
+}
+
 /* Two flights of the same bytes, one of them for its repository alone. */
 static void test_the_same_artifact_twice_at_once(void **state)
 {
@@ -246,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_many_are_saved_together),
 		T(test_a_locked_catalog_keeps_nobody_waiting),
+		T(test_what_is_removed_meanwhile_is_not_recorded),
 		T(test_the_same_artifact_twice_at_once),
 		T(test_what_cannot_be_saved_is_served),
 #ifdef SLUICE_FAULTS

@@ -35,6 +35,32 @@ static void test_sizes_around_the_steps_of_hashing(void **state)
 	}
 }
 
+/* So that the end need not wait for the whole to be written; what is not kept is not written. */
+static void test_a_large_one_is_sent_to_the_disk_while_it_comes(void **state)
+{
+	static const enum policy policies[] = {POLICY_ON_DEMAND, POLICY_STREAMED};
+
+	for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+		struct reader r;
+		struct lab l;
+		struct unit u;
+		int64_t before;
+
+		lab_open(&l, 2, 100);
+		unit_new(&u, &l, "a", 20 * MIB, 1, policies[i]);
+		lab_start(&l);
+		before = metric_get(M_staging_writebacks);
+		assert_int_equal(read_all(&l, &r, &u.want), 0);
+		if (policies[i] == POLICY_STREAMED)
+			assert_int_equal(metric_get(M_staging_writebacks), before);
+		else
+			assert_true(metric_get(M_staging_writebacks) >= before + 2);
+		reader_fini(&r);
+		lab_close(&l);
+		unit_free(&u);
+	}
+}
+
 static void test_each_allowed_digest_vouches(void **state)
 {
 	static const enum digest_alg algs[] = {DIGEST_SHA224, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512};
@@ -210,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_sizes_around_the_steps_of_hashing),
+		T(test_a_large_one_is_sent_to_the_disk_while_it_comes),
 		T(test_each_allowed_digest_vouches),
 		T(test_digest_of_the_source_counts_too),
 		T(test_next_source_with_other_digests),

@@ -239,6 +239,30 @@ static void test_damaged_is_a_miss_and_replaced(void **state)
 	assert_int_equal(count_entries(path_of(f, "staging")), 0);
 }
 
+static void test_opened_without_the_disk(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t sha[32], other[32];
+	char got[16] = "";
+	int64_t size;
+	int fd = -1;
+
+	sha256_of("a saved one", sha);
+	sha256_of("never saved", other);
+	assert_int_equal(save(f, "a saved one"), 0);
+	assert_int_equal(store_get(f->store, sha, 11, &fd, &size, NULL), 0); /* now its name is in memory */
+	fs_close(&fd);
+	assert_int_equal(store_get_cached(f->store, sha, 11, &fd), 0);
+	assert_int_equal(fs_pread_all(fd, got, 11, 0, NULL), 0);
+	assert_string_equal(got, "a saved one");
+	fs_close(&fd);
+	assert_int_equal(store_get_cached(f->store, sha, 12, &fd), -ERR_BUSY); /* damaged, or whatever: for store_get */
+	assert_int_equal(store_get_cached(f->store, other, 11, &fd), -ERR_BUSY);
+	assert_int_equal(store_remove(f->store, sha, NULL), 0);
+	assert_int_equal(store_get_cached(f->store, sha, 11, &fd), -ERR_BUSY);
+	assert_int_equal(fd, -1);
+}
+
 static void test_remove(void **state)
 {
 	struct fixture *f = *state;
@@ -254,6 +278,36 @@ static void test_remove(void **state)
 	assert_int_equal(store_get(f->store, sha, 4, &fd, &size, NULL), -ERR_NOTFOUND);
 	assert_int_equal(save(f, "gone"), 0); /* its directory is there already, empty */
 	assert_saved(f, "gone");
+}
+
+static void test_removed_in_two_steps(void **state)
+{
+	struct fixture *f = *state;
+	struct store_item first = staged(f, "twice"), second = staged(f, "twice");
+	uint8_t sha[32];
+
+	sha256_of("twice", sha);
+	assert_int_equal(store_set_aside(f->store, sha, NULL), 0); /* it is not there */
+	assert_int_equal(store_discard(f->store, sha, NULL), 0);
+	store_commit(f->store, &first, 1);
+	assert_false(first.existed);
+	second.keep = true;
+	store_commit(f->store, &second, 1);
+	assert_true(second.existed);
+	assert_true(store_items_there(f->store, &second, 1));
+	assert_int_equal(store_set_aside(f->store, sha, NULL), 0);
+	assert_false(store_has(f->store, sha));
+	assert_true(store_items_there(f->store, &first, 1)); /* of what it brought itself nobody is asked */
+	assert_false(store_items_there(f->store, &second, 1));
+	store_commit(f->store, &second, 1); /* once more, from the file that was kept */
+	assert_int_equal(second.rc, 0);
+	assert_false(second.existed);
+	assert_saved(f, "twice");
+	staging_drop(&second.st);
+	assert_int_equal(count_entries(path_of(f, "staging")), 1);
+	assert_int_equal(store_discard(f->store, sha, NULL), 0);
+	assert_int_equal(count_entries(path_of(f, "staging")), 0);
+	assert_saved(f, "twice");
 }
 
 /* Somebody removed the directory after this process had used it. */
@@ -535,7 +589,9 @@ int main(void)
 		T(test_many_at_once),
 		T(test_existing_is_success),
 		T(test_damaged_is_a_miss_and_replaced),
+		T(test_opened_without_the_disk),
 		T(test_remove),
+		T(test_removed_in_two_steps),
 		T(test_lost_directory_comes_back),
 		T(test_dropped_leaves_nothing),
 		T(test_duplicated_descriptor_outlives_commit),

@@ -47,7 +47,8 @@ int bench_setup(void **state)
 	OK(settings_set(&b->settings, "content", "allowed_import_paths", slice_str(b->dir), "test", &bench_err));
 	OK(catalog_open(&opts, true, &b->catalog, &bench_err));
 	OK(store_open(path, true, &b->store, &bench_err));
-	b->env = (struct sync_env){&b->settings, b->catalog, b->store, bench_formats};
+	b->env = (struct sync_env){
+		.settings = &b->settings, .catalog = b->catalog, .store = b->store, .formats = bench_formats};
 	b->registry = (struct task_registry){handlers, ARRAY_LEN(handlers), &b->env};
 	b->up = site_start();
 	*state = b;

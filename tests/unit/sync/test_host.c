@@ -488,6 +488,155 @@ static void kept_metadata_is_published(void **state)
 	buf_fini(&taken);
 }
 
+static int declare_what_was_kept(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_artifact a = {.relative_path = "repodata/index", .kept = "index", .size = -1};
+	const struct sluice_unit u = {.type = T, .natural_key = "index", .artifacts = &a, .artifact_count = 1};
+	int rc = fetch_kept(h, s);
+
+	return rc == 0 ? h->unit(s, &u) : rc;
+}
+
+static void kept_metadata_is_a_unit(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	sync_script = declare_what_was_kept;
+	site_put(bench->up, "/r/index", SLICE("kept bytes"));
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_int_equal(bench_saved(bench, repo, "repodata/index"), 1);
+	assert_non_null(strstr(bench_files(bench, repo, 1), "repodata/index 40b26b79 10\n"));
+	assert_int_equal(site_all_hits(bench->up), 1);
+	buf_fini(&taken);
+}
+
+static int declare_one(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_artifact a = {.relative_path = "a", .url = h->get(s, "remote.url"), .size = -1};
+	const struct sluice_unit u = {.type = T, .natural_key = "a", .artifacts = &a, .artifact_count = 1};
+
+	return h->unit(s, &u);
+}
+
+static int publish_elsewhere(void *arg, const struct sluice_file *f)
+{
+	const struct sluice_publish_host *const *h = arg;
+
+	return strcmp(f->type, T) == 0 && strcmp(f->natural_key, "a") == 0
+		       ? (*h)->file_unit((struct sluice_publish *)(uintptr_t)h[1], f, "Packages/a")
+		       : 0;
+}
+
+static int publish_under_other_paths(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	const void *arg[2] = {h, p};
+	int rc = h->only_published(p);
+
+	return rc == 0 ? h->each_file(p, publish_elsewhere, arg) : rc;
+}
+
+static void units_can_be_published_under_other_paths(void **state)
+{
+	begin(state, "");
+	bench_repository_set(bench, repo, "'autopublish': true");
+	sync_script = declare_one;
+	publish_script = publish_under_other_paths;
+	site_put(bench->up, "/r/index", SLICE("bytes of a"));
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_string_equal(bench_published(bench, repo, "Packages/a"), "bytes of a");
+}
+
+static const char *detail; /* that declare_with_detail gives */
+
+static int declare_with_detail(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_artifact a = {.relative_path = "a", .url = h->get(s, "remote.url"), .size = -1};
+	const struct sluice_unit u = {.type = T,
+		.natural_key = "a",
+		.detail = detail,
+		.detail_size = detail != NULL ? strlen(detail) : 0,
+		.artifacts = &a,
+		.artifact_count = 1};
+
+	return h->unit(s, &u);
+}
+
+static int write_detail(void *arg, const struct sluice_file *f)
+{
+	return buf_add(arg, f->detail != NULL ? f->detail : "-", f->detail != NULL ? f->detail_size : 1);
+}
+
+static int publish_detail(const struct sluice_publish_host *h, struct sluice_publish *p)
+{
+	struct buf text = BUF_INIT(0);
+	int rc = h->each_file(p, write_detail, &text);
+
+	if (rc == 0)
+		rc = h->file_begin(p, "unnamed");
+	if (rc == 0)
+		rc = h->file_write(p, text.p, text.n);
+	if (rc == 0)
+		rc = h->file_name(p, "named/detail");
+	buf_fini(&text);
+	return rc == 0 ? h->file_end(p) : rc;
+}
+
+static const char *published_detail(void)
+{
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_string_equal(bench_run(bench, "publish", "{'repository_version': ['%s', 1]}", repo), "completed");
+	return bench_published(bench, repo, "named/detail");
+}
+
+/* Known once, it stays; what is known without gets it. */
+static void details_of_units(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	sync_script = declare_with_detail;
+	publish_script = publish_detail;
+	detail = NULL;
+	assert_string_equal(published_detail(), "-");
+	detail = "first";
+	assert_string_equal(published_detail(), "first");
+	detail = "second";
+	assert_string_equal(published_detail(), "first");
+}
+
+static int read_twice_and_optional(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	struct sluice_fetch what = {.url = h->get(s, "remote.url"), .save_as = "index", .size = -1};
+	char forbidden[128];
+	struct sluice_reading *r[2];
+	int rc = h->fetch(s, &what, &got), more = 1;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(r); i++)
+		rc = h->read_begin(s, "index", take, NULL, &r[i]);
+	while (rc == 0 && more > 0) {
+		more = h->read_more(s, r[0]);
+		rc = more < 0 ? more : h->read_more(s, r[1]);
+		rc = rc < 0 ? rc : 0;
+	}
+	if (rc == 0 && h->read_more(s, r[0]) != 0)
+		return h->fail(s, "read on behind the end");
+	(void)snprintf(forbidden, sizeof(forbidden), "%s", site_url(bench->up, "/forbidden"));
+	what = (struct sluice_fetch){.url = forbidden, .optional = true, .size = -1};
+	if (rc == 0)
+		rc = h->fetch(s, &what, &got);
+	return rc == 0 && (got.status != 403 || got.problem[0] == '\0') ? h->fail(s, "403 is %d", got.status) : rc;
+}
+
+static void reading_again_and_doing_without(void **state)
+{
+	begin(state, "'policy': 'on_demand'");
+	sync_script = read_twice_and_optional;
+	site_put(bench->up, "/r/index",
+		SLICE("\037\213\010\000\000\000\000\000\002\003\313\110\315\311\311\127\310\000\221\134"
+		      "\000\245\152\012\104\014\000\000\000"));
+	site_script(bench->up, "/forbidden", &(struct site_script){.status = 403});
+	assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+	assert_string_equal(taken.p, "hello hello\nhello hello\n");
+	buf_fini(&taken);
+}
+
 static int publish_many(const struct sluice_publish_host *h, struct sluice_publish *p)
 {
 	char path[32];
@@ -583,14 +732,6 @@ static void bad_publications_leave_nothing(void **state)
 	assert_string_equal(bench_published(bench, repo, "simple/0/index.html"), "simple/0/index.html");
 }
 
-static int declare_one(const struct sluice_sync_host *h, struct sluice_sync *s)
-{
-	const struct sluice_artifact a = {.relative_path = "a", .url = h->get(s, "remote.url"), .size = -1};
-	const struct sluice_unit u = {.type = T, .natural_key = "a", .artifacts = &a, .artifact_count = 1};
-
-	return h->unit(s, &u);
-}
-
 static int publish_nowhere(const struct sluice_publish_host *h, struct sluice_publish *p)
 {
 	(void)publish_many(h, p);
@@ -631,6 +772,10 @@ int main(void)
 		TEST(saved_metadata_is_not_downloaded_again),
 		TEST(metadata_is_opened_and_kept_as_it_came),
 		TEST(kept_metadata_is_published),
+		TEST(kept_metadata_is_a_unit),
+		TEST(details_of_units),
+		TEST(reading_again_and_doing_without),
+		TEST(units_can_be_published_under_other_paths),
 		TEST(bad_publications_leave_nothing),
 		TEST(a_version_comes_with_its_publication_or_not),
 	};

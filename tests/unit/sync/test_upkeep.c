@@ -184,10 +184,17 @@ static void saved_becomes_lazy_again(void **state)
 	assert_string_equal(
 		bench_run(b, "reclaim", "{'repositories': ['%s'], 'keep': [['%s', 1]]}", repo, repo), "completed");
 	assert_int_equal(bench_done(b, "reclaim-space.artifact"), 0);
+	assert_int_equal(bench_done(b, "reclaim-space.bytes"), 0);
 	/* What every source lacks could not come back. */
 	bench_mark_missing(b, "c.iso");
+	assert_string_equal(
+		bench_run(b, "reclaim", "{'repositories': ['%s'], 'keep': [], 'dry_run': true}", repo), "completed");
+	assert_int_equal(bench_done(b, "reclaim-space.artifact"), 2);
+	assert_int_equal(bench_done(b, "reclaim-space.bytes"), 6);
+	assert_int_equal(bench_saved(b, repo, "a.iso"), 1);
 	assert_string_equal(bench_run(b, "reclaim", "{'repositories': ['%s'], 'keep': []}", repo), "completed");
 	assert_int_equal(bench_done(b, "reclaim-space.artifact"), 2);
+	assert_int_equal(bench_done(b, "reclaim-space.bytes"), 6); /* "one" and "two" */
 	assert_int_equal(bench_saved(b, repo, "a.iso"), 0);
 	assert_int_equal(bench_saved(b, repo, "c.iso"), 1);
 	assert_int_equal(bench_count(b, "artifact"), 1);

@@ -1,0 +1,140 @@
+/* The rpm format: repositories as createrepo_c makes them.
+ *
+ * A package is a unit of one artifact, at upstream's path. A metadata file is a unit as well (its natural key is
+ * "<type>\n<checksum type>:<checksum>\n<path>"), saved in the sync: with sync_policy=mirror_complete a version holds upstream's repodata as it is,
+ * repomd.xml and its signature included, and its publication only says that it is there. */
+#include "formats/rpm/rpm_format.h"
+
+#define TEXT(name_, help_)                                                             \
+	{                                                                              \
+		.name = name_, .type = SLUICE_STRING, .read_only = true, .help = help_ \
+	}
+#define KEY(name_, help_)                                                                              \
+	{                                                                                              \
+		.name = name_, .type = SLUICE_STRING, .read_only = true, .help = help_, .filter = true \
+	}
+#define NUMBER(name_, help_)                                                                              \
+	{                                                                                                 \
+		.name = name_, .type = SLUICE_INTEGER, .read_only = true, .nullable = true, .help = help_ \
+	}
+#define LIST(name_, help_)                                                                                 \
+	{                                                                                                  \
+		.name = name_, .type = SLUICE_JSON, .read_only = true, .default_json = "[]", .help = help_ \
+	}
+#define RELATION "; each [name, flags, epoch, version, release, pre]"
+
+static const struct sluice_field package_fields[] = {
+	KEY("name", "name"),
+	KEY("epoch", "epoch"),
+	KEY("version", "version"),
+	KEY("release", "release"),
+	KEY("arch", "architecture"),
+	KEY("pkgId", "checksum of the package, as upstream's metadata has it"),
+	KEY("checksum_type", "kind of pkgId"),
+	TEXT("summary", "one line"),
+	TEXT("description", "text"),
+	TEXT("url", "home page"),
+	LIST("requires", "what it needs" RELATION),
+	LIST("provides", "what it offers" RELATION),
+	LIST("conflicts", "what it cannot be installed with" RELATION),
+	LIST("obsoletes", "what it takes the place of" RELATION),
+	LIST("suggests", "what goes with it" RELATION),
+	LIST("enhances", "what it goes with" RELATION),
+	LIST("recommends", "what is installed with it where possible" RELATION),
+	LIST("supplements", "what it is installed with where possible" RELATION),
+	LIST("files", "files that primary.xml lists; each [type, directory, name]"),
+	TEXT("location_base", "xml:base of its location"),
+	TEXT("location_href", "path below upstream's repository"),
+	TEXT("rpm_buildhost", "host that built it"),
+	TEXT("rpm_group", "group"),
+	TEXT("rpm_license", "licence"),
+	TEXT("rpm_packager", "packager"),
+	TEXT("rpm_sourcerpm", "source package"),
+	TEXT("rpm_vendor", "vendor"),
+	NUMBER("rpm_header_start", "where the header begins, bytes"),
+	NUMBER("rpm_header_end", "where it ends"),
+	NUMBER("size_archive", "bytes of the archive in it"),
+	NUMBER("size_installed", "bytes when installed"),
+	NUMBER("size_package", "bytes of the package"),
+	NUMBER("time_build", "when it was built, seconds since 1970"),
+	NUMBER("time_file", "date of the file, seconds since 1970"),
+	{.name = NULL},
+};
+
+static const struct sluice_field metadata_file_fields[] = {
+	KEY("data_type", "type in repomd.xml"),
+	TEXT("checksum_type", "kind of checksum"),
+	TEXT("checksum", "checksum in repomd.xml"),
+	TEXT("location_href", "path in repomd.xml"),
+	{.name = NULL},
+};
+
+static const struct sluice_content_type more_content[] = {
+	{RPM_METADATA_FILE, "repo_metadata_files", "RepoMetadataFile", metadata_file_fields},
+	{.type = NULL},
+};
+
+static const char *const checksum_types[] = {"unknown", "sha256", "sha384", "sha512", NULL};
+static const char *const compression_types[] = {"gz", "zstd", "none", NULL};
+static const char *const layouts[] = {"nested_alphabetically", "flat", "nested_by_digest", NULL};
+
+/* What publications have, and repositories for those that autopublish makes. */
+static const struct sluice_field publication_fields[] = {
+	{.name = "checksum_type",
+		.type = SLUICE_CHOICE,
+		.choices = checksum_types,
+		.default_json = "\"sha256\"",
+		.help = "of the metadata files; packages keep upstream's. unknown: as upstream has it"},
+	{.name = "compression_type",
+		.type = SLUICE_CHOICE,
+		.choices = compression_types,
+		.default_json = "\"gz\"",
+		.help = "of the metadata files"},
+	{.name = "layout",
+		.type = SLUICE_CHOICE,
+		.choices = layouts,
+		.default_json = "\"nested_alphabetically\"",
+		.help = "where packages are: Packages/f/foo.rpm, Packages/foo.rpm, or with their digest in the path"},
+	{.name = NULL},
+};
+
+static const char *const skippable[] = {"srpm", "treeinfo", NULL};
+static const char *const sync_policies[] = {"additive", "mirror_content_only", "mirror_complete", NULL};
+
+static const struct sluice_field sync_fields[] = {
+	{.name = "sync_policy",
+		.type = SLUICE_CHOICE,
+		.choices = sync_policies,
+		.help = "additive: what upstream dropped stays; mirror_content_only: exactly upstream's packages; "
+			"mirror_complete: "
+			"these, and upstream's metadata as it is. Default: additive"},
+	{.name = "skip_types",
+		.type = SLUICE_CHOICE_LIST,
+		.choices = skippable,
+		.default_json = "[]",
+		.help = "what is left out: srpm, treeinfo (which is never synced as yet)"},
+	{.name = NULL},
+};
+
+const struct sluice_format rpm_format = {
+	.abi = SLUICE_FORMAT_ABI,
+	.name = "rpm",
+	.kind = "rpm",
+	.version = "3.39.0",
+	.model = "Rpm",
+	.policies = SLUICE_IMMEDIATE | SLUICE_ON_DEMAND | SLUICE_STREAMED,
+	.serves_without_publication = false,
+	.reclaimable = true,
+	.repository_fields = publication_fields,
+	.publication_fields = publication_fields,
+	.content_fields = package_fields,
+	.content_type = RPM_PACKAGE,
+	.content_plural = "packages",
+	.content_model = "Package",
+	.more_content = more_content,
+	.sync_fields = sync_fields,
+	.task_sync = "pulp_rpm.app.tasks.synchronizing.synchronize",
+	.task_publish = "pulp_rpm.app.tasks.publishing.publish",
+	.sync = rpm_sync,
+	.publish = rpm_publish,
+};
