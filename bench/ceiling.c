@@ -1,8 +1,10 @@
 /* What this machine gives at most: the least that a server can do, without parsing, looking up or logging.
  *
  *   ceiling constant FILE    an epoll loop that answers whatever comes with FILE, from memory
- *   ceiling sendfile FILE    an epoll loop that answers whatever comes with FILE, by sendfile */
+ *   ceiling sendfile FILE    an epoll loop that answers whatever comes with FILE, by sendfile
+ *   ceiling paced RATE FILE  the same, but FILE comes only now, from the first request on: RATE bytes a second, looked at every two milliseconds */
 #include "base/check.h"
+#include "base/clock.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -18,9 +20,12 @@
 #include <unistd.h>
 
 #define TURN_BYTES (1 << 20) /* per connection and turn, so that none starves */
+#define CONNS_MAX 4096
+#define PACE_MS 2
 
 struct conn {
 	int fd;
+	int at;           /* in conns */
 	bool busy, waits; /* an answer is in progress; the socket is full */
 	size_t head_at;
 	int64_t off;
@@ -31,6 +36,11 @@ static size_t head_n;
 static char *answer; /* head and body; NULL: sendfile */
 static int file;
 static int64_t size;
+static int64_t there; /* how much of it may be sent; all but when paced */
+static int64_t rate;  /* 0: not paced */
+static int64_t began_ns;
+static struct conn *conns[CONNS_MAX];
+static int conn_n;
 static int ep;
 
 static void watch(struct conn *c, int op, uint32_t events)
@@ -44,16 +54,16 @@ static void watch(struct conn *c, int op, uint32_t events)
 /* True at the end of the answer; *gone when the client is. */
 static bool send_some(struct conn *c, bool *gone)
 {
-	int64_t most = c->off + TURN_BYTES;
+	int64_t most = MIN(there, c->off + TURN_BYTES);
 
 	if (answer == NULL && c->head_at < head_n) {
 		ssize_t n = send(c->fd, head + c->head_at, head_n - c->head_at, MSG_NOSIGNAL | MSG_MORE);
 
 		c->head_at += n > 0 ? (size_t)n : 0;
 	}
-	while (c->off < MIN(size, most)) {
+	while (c->off < most) {
 		ssize_t n = answer != NULL ? send(c->fd, answer + c->off, (size_t)(size - c->off), MSG_NOSIGNAL)
-					   : sendfile(c->fd, file, &c->off, (size_t)MIN(size - c->off, TURN_BYTES));
+					   : sendfile(c->fd, file, &c->off, (size_t)(most - c->off));
 
 		if (n < 0) {
 			*gone = errno != EAGAIN && errno != EINTR;
@@ -62,6 +72,14 @@ static bool send_some(struct conn *c, bool *gone)
 		c->off += answer != NULL ? n : 0;
 	}
 	return c->off == size;
+}
+
+static void drop(struct conn *c)
+{
+	conns[c->at] = conns[--conn_n];
+	conns[c->at]->at = c->at;
+	close(c->fd);
+	free(c);
 }
 
 static void on_event(struct conn *c, uint32_t events)
@@ -73,11 +91,12 @@ static void on_event(struct conn *c, uint32_t events)
 	if (!c->busy) {
 		n = recv(c->fd, request, sizeof(request), 0);
 		if (n <= 0) {
-			close(c->fd);
-			free(c);
+			drop(c);
 			return;
 		}
 		c->busy = true;
+		if (rate > 0 && began_ns == 0)
+			began_ns = clock_mono_ns();
 		c->off = 0;
 		c->head_at = 0;
 	} else if (events & (EPOLLHUP | EPOLLERR)) {
@@ -89,9 +108,8 @@ static void on_event(struct conn *c, uint32_t events)
 			watch(c, EPOLL_CTL_MOD, EPOLLIN);
 		c->waits = false;
 	} else if (gone) {
-		close(c->fd);
-		free(c);
-	} else if (!c->waits) {
+		drop(c);
+	} else if (!c->waits && c->off < there) {
 		c->waits = true;
 		watch(c, EPOLL_CTL_MOD, EPOLLOUT);
 	}
@@ -105,9 +123,22 @@ static void accept_all(int fd)
 		struct conn *c = tool_alloc(sizeof(*c));
 
 		(void)setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		if (conn_n == CONNS_MAX)
+			tool_die("more than %d connections", CONNS_MAX);
 		c->fd = s;
+		c->at = conn_n;
+		conns[conn_n++] = c;
 		watch(c, EPOLL_CTL_ADD, EPOLLIN);
 	}
+}
+
+/* What has come since, to everybody whose socket is not full. */
+static void pace(void)
+{
+	there = MIN(size, (clock_mono_ns() - began_ns) / 1000 * rate / 1000000);
+	for (int i = conn_n - 1; i >= 0; i--)
+		if (conns[i]->busy && !conns[i]->waits)
+			on_event(conns[i], 0);
 }
 
 static void prepare(const char *how, const char *path)
@@ -121,13 +152,15 @@ static void prepare(const char *how, const char *path)
 		"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %lld\r\n\r\n",
 		(long long)st.st_size);
 	size = st.st_size;
-	if (strcmp(how, "sendfile") == 0)
+	there = rate > 0 ? 0 : size;
+	if (strcmp(how, "constant") != 0)
 		return;
 	answer = tool_alloc(head_n + (size_t)size);
 	memcpy(answer, head, head_n);
 	if (pread(file, answer + head_n, (size_t)size, 0) != size)
 		tool_die("'%s': short read", path);
 	size += (int64_t)head_n;
+	there = size;
 }
 
 int main(int argc, char **argv)
@@ -135,10 +168,12 @@ int main(int argc, char **argv)
 	struct epoll_event ev[256], listening = {.events = EPOLLIN};
 	int fd;
 
-	if (argc != 3 || (strcmp(argv[1], "constant") != 0 && strcmp(argv[1], "sendfile") != 0))
-		tool_die("usage: ceiling constant|sendfile FILE");
+	if (argc == 4 && strcmp(argv[1], "paced") == 0)
+		rate = tool_number("RATE", slice_str(argv[2]), INT64_C(1) << 32);
+	else if (argc != 3 || (strcmp(argv[1], "constant") != 0 && strcmp(argv[1], "sendfile") != 0))
+		tool_die("usage: ceiling constant|sendfile|paced RATE FILE");
 	tool_raise_files();
-	prepare(argv[1], argv[2]);
+	prepare(argv[1], argv[argc - 1]);
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	if (ep < 0)
 		tool_die("epoll_create1: %s", strerror(errno));
@@ -146,7 +181,8 @@ int main(int argc, char **argv)
 	if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &listening) < 0)
 		tool_die("epoll_ctl: %s", strerror(errno));
 	for (;;) {
-		int n = epoll_wait(ep, ev, ARRAY_LEN(ev), -1);
+		bool paced = began_ns > 0 && there < size;
+		int n = epoll_wait(ep, ev, ARRAY_LEN(ev), paced ? PACE_MS : -1);
 
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.ptr == NULL)
@@ -154,5 +190,7 @@ int main(int argc, char **argv)
 			else
 				on_event(ev[i].data.ptr, ev[i].events);
 		}
+		if (paced)
+			pace();
 	}
 }

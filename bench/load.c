@@ -8,6 +8,7 @@
  *     -H FIELD   a further request field, "Range: bytes=0-99"
  *     -r RATE    a connection takes no more than RATE bytes a second, and its body need not end
  *     -a BYTES   the last connection begins when the first one has that many bytes
+ *     -s N       connection I compares every Nth block only, from block I on, so that N together compare all; the others it counts
  *     -x         a connection for each request
  *     -e         also print each request: when it began, its first body byte, its end (microseconds), bytes, outcome
  *
@@ -98,9 +99,10 @@ struct each {
 static struct {
 	int connections, port;
 	int64_t for_ns, total, rate, after;
+	int share; /* of -s; 1: everybody compares everything */
 	bool one_shot, show_each;
 	const char *field;
-} opt = {.connections = 1, .after = -1};
+} opt = {.connections = 1, .after = -1, .share = 1};
 
 static struct want *wants;
 static size_t want_count;
@@ -108,6 +110,7 @@ static struct client *clients;
 static int ep;
 static int64_t asked, ended, body_bytes, began_ns, deadline_ns, last_byte_ns;
 static int64_t outcomes[OUT_COUNT_];
+static int64_t unseen; /* not right, although status and framing are as if it were */
 static int active, with_head;
 static uint32_t *first_us, *done_us;
 static size_t times;
@@ -315,6 +318,7 @@ static bool take_head(struct client *c, struct slice head, enum outcome *out)
 		c->left = tool_number("Content-Length", length, NUMBER_MAX);
 		if (c->want->length >= 0 && c->left != c->want->length) {
 			*out = OUT_bad_length;
+			unseen++;
 			return false;
 		}
 	}
@@ -382,11 +386,17 @@ static bool take_chunks(struct client *c, const char *p, size_t n)
 	return false;
 }
 
+/* Of a body whose framing says that it is over. */
 static enum outcome verdict(const struct client *c)
 {
+	enum outcome out = OUT_ok;
+
 	if (c->wrong)
-		return OUT_wrong_bytes;
-	return c->want->length >= 0 && c->got != c->want->length ? OUT_cut_short : OUT_ok;
+		out = OUT_wrong_bytes;
+	else if (c->want->length >= 0 && c->got != c->want->length)
+		out = OUT_cut_short;
+	unseen += out != OUT_ok;
+	return out;
 }
 
 /* True when the answer is over. */
@@ -404,10 +414,14 @@ static bool take_body(struct client *c, const char *p, size_t n)
 }
 
 /* The end of the connection: right after a body that it delimits, too early otherwise. */
-static void gone(struct client *c, int64_t now)
+static void gone(struct client *c, bool orderly, int64_t now)
 {
 	if (c->in_body)
-		finish(c, c->framing == BY_CLOSE ? verdict(c) : c->wrong ? OUT_wrong_bytes : OUT_cut_short, now);
+		finish(c,
+			c->framing == BY_CLOSE && orderly ? verdict(c)
+			: c->wrong                        ? OUT_wrong_bytes
+							  : OUT_cut_short,
+			now);
 	else if (c->reused && c->head_n == 0) { /* closed while idle: RFC 9112 §9.3.1 lets us ask again */
 		hang_up(c);
 		connect_client(c);
@@ -424,10 +438,22 @@ static void maybe_late(struct client *c, int64_t now)
 	}
 }
 
+/* With -s: how many of the bytes to come are for other connections to compare. The kernel drops those without copying, so that
+ * a herd does not measure its own reading. */
+static int64_t not_ours(const struct client *c)
+{
+	if (opt.share == 1 || !c->in_body || c->framing != BY_LENGTH ||
+		c->got / ROOM % opt.share == c->number % opt.share)
+		return 0;
+	return MIN(c->left, ROOM - c->got % ROOM);
+}
+
 static ssize_t read_some(struct client *c, size_t max)
 {
 	char *p = room;
-	ssize_t n = recv(c->fd, room, MIN(max, (size_t)ROOM), 0);
+	int64_t skip = not_ours(c);
+	ssize_t n =
+		skip > 0 ? recv(c->fd, NULL, (size_t)skip, MSG_TRUNC) : recv(c->fd, room, MIN(max, (size_t)ROOM), 0);
 	int64_t now;
 	enum outcome out = OUT_ok;
 	size_t rest;
@@ -436,7 +462,7 @@ static ssize_t read_some(struct client *c, size_t max)
 		return 0;
 	now = clock_mono_ns();
 	if (n <= 0) {
-		gone(c, now);
+		gone(c, n == 0, now);
 		return -1;
 	}
 	last_byte_ns = now;
@@ -462,6 +488,12 @@ static ssize_t read_some(struct client *c, size_t max)
 	}
 	if (rest > 0 && c->first_ns == 0)
 		c->first_ns = now;
+	if (skip > 0) {
+		c->got += n;
+		c->left -= n;
+		body_bytes += n;
+		rest = 0;
+	}
 	if ((rest > 0 && take_body(c, p, rest)) || (rest == 0 && c->framing == BY_LENGTH && c->left == 0)) {
 		if (c->first_ns == 0)
 			c->first_ns = now;
@@ -558,8 +590,10 @@ static void print_times(const char *name, uint32_t *t)
 
 static void print_result(int64_t end_ns)
 {
-	printf("{\"requests\": %lld, \"bytes\": %lld, \"seconds\": %.6f, \"unfinished\": %d, \"started\": %d",
-		(long long)ended, (long long)body_bytes, (double)(end_ns - began_ns) / 1e9, active, with_head);
+	printf("{\"requests\": %lld, \"bytes\": %lld, \"seconds\": %.6f, \"unfinished\": %d, \"started\": %d, "
+	       "\"unseen\": %lld",
+		(long long)ended, (long long)body_bytes, (double)(end_ns - began_ns) / 1e9, active, with_head,
+		(long long)unseen);
 	for (int i = 0; i < OUT_COUNT_; i++)
 		printf(", \"%s\": %lld", outcome_name[i], (long long)outcomes[i]);
 	print_times("first_us", first_us);
@@ -581,7 +615,7 @@ static void print_result(int64_t end_ns)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "c:d:n:H:r:a:xe")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "c:d:n:H:r:a:s:xe")) != -1;) {
 		struct slice v = slice_str(optarg);
 
 		if (o == 'c')
@@ -596,6 +630,8 @@ static void parse_options(int argc, char **argv)
 			opt.rate = tool_number("-r", v, NUMBER_MAX);
 		else if (o == 'a')
 			opt.after = tool_number("-a", v, NUMBER_MAX);
+		else if (o == 's')
+			opt.share = (int)tool_number("-s", v, CONNECTIONS_MAX);
 		else if (o == 'x')
 			opt.one_shot = true;
 		else if (o == 'e')
@@ -603,8 +639,9 @@ static void parse_options(int argc, char **argv)
 		else
 			exit(2);
 	}
-	if (argc - optind != 2 || opt.connections == 0 || (opt.rate > 0 && opt.for_ns == 0))
-		tool_die("usage: load [-c N] [-d MS | -n N] [-H FIELD] [-r RATE -d MS] [-a BYTES] [-x] [-e] PORT LIST");
+	if (argc - optind != 2 || opt.connections == 0 || opt.share == 0 || (opt.rate > 0 && opt.for_ns == 0))
+		tool_die("usage: load [-c N] [-d MS | -n N] [-H FIELD] [-r RATE -d MS] [-a BYTES] [-s N] [-x] [-e] "
+			 "PORT LIST");
 	opt.port = (int)tool_number("PORT", slice_str(argv[optind]), 65535);
 }
 

@@ -61,7 +61,7 @@ struct conn {
 	int64_t chunk_left;
 	char out[1024]; /* head or chunk framing that is not sent yet */
 	size_t out_n, out_at;
-	bool last_chunk_said, close_after, head_only, blocked;
+	bool in_chunks, last_chunk_said, close_after, head_only, blocked;
 };
 
 static const char *top;
@@ -213,7 +213,7 @@ static bool read_range(struct slice text, int64_t size, int64_t *first, int64_t 
 static void answer_file(struct conn *c, struct slice head, const char *path)
 {
 	struct slice range = tool_field(head, "Range"), condition = tool_field(head, "If-Range");
-	char etag[64], modified[CLOCK_HTTP_MAX];
+	char etag[64], modified[CLOCK_HTTP_MAX], now[CLOCK_HTTP_MAX];
 	bool part = false;
 	struct stat st;
 
@@ -238,7 +238,9 @@ static void answer_file(struct conn *c, struct slice head, const char *path)
 	}
 	say(c, "HTTP/1.1 %s\r\nETag: %s\r\nLast-Modified: %s\r\nContent-Type: application/octet-stream\r\n",
 		part ? "206 Partial Content" : "200 OK", etag, modified);
-	say(c, "Cache-Control: public, max-age=86400\r\nAccept-Ranges: bytes\r\n");
+	/* Without a date Squid takes everything for stale. */
+	say(c, "Date: %s\r\nCache-Control: public, max-age=86400\r\nAccept-Ranges: bytes\r\n",
+		clock_http(clock_wall_us() / US_PER_S, now));
 	if (part)
 		say(c, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)c->off, (long long)c->end - 1,
 			(long long)st.st_size);
@@ -249,7 +251,7 @@ static void answer_file(struct conn *c, struct slice head, const char *path)
 	c->close_after |= c->rules.close;
 	say(c, "%s\r\n", c->close_after ? "Connection: close\r\n" : "");
 	c->chunk_left = 0;
-	c->last_chunk_said = false;
+	c->in_chunks = c->last_chunk_said = false;
 	if (c->head_only) {
 		close(c->file);
 		c->file = -1;
@@ -343,8 +345,8 @@ static void frame(struct conn *c)
 	if (!c->rules.chunked || c->chunk_left > 0 || c->last_chunk_said)
 		return;
 	c->chunk_left = MIN(CHUNK_BYTES, c->end - c->off);
-	say(c, "%s%llx\r\n%s", c->asked != NULL && c->off > 0 ? "\r\n" : "", (long long)c->chunk_left,
-		c->chunk_left == 0 ? "\r\n" : "");
+	say(c, "%s%llx\r\n%s", c->in_chunks ? "\r\n" : "", (long long)c->chunk_left, c->chunk_left == 0 ? "\r\n" : "");
+	c->in_chunks = true;
 	c->last_chunk_said = c->chunk_left == 0;
 }
 

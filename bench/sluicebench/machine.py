@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import socket
+import stat
 import statistics
 import subprocess
 import sys
@@ -111,6 +112,17 @@ def workspace():
     d.chmod(0o755)
     atexit.register(shutil.rmtree, d, ignore_errors=True)
     return d
+
+
+def empty(directory):
+    """Gives back the space of a directory's files, not the files: for minutes after thousands are deleted ext4 looks at each of them whenever a
+    new one is made (it does not use an inode again so soon), and that would be the next server's processor time. They go with the workspace."""
+    for where, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(where, name)
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    os.truncate(path, 0)
 
 
 def free_port():

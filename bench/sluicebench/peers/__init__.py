@@ -4,7 +4,7 @@ A peer is started for one measurement and ended after it. `serve` tells it what:
 gives them (with the rules of bench/origin.c in front)."""
 import shutil
 
-from ..machine import CORES, SERVER_CPU, cpu_ns, free_port, kill, memory, start, tree, wait_port
+from ..machine import CORES, SERVER_CPU, cpu_ns, empty, free_port, kill, memory, start, tree, wait_port
 
 
 class Peer:
@@ -74,4 +74,4 @@ class Peer:
         if self.p is not None:
             kill(self.p)
             self.p = None
-        shutil.rmtree(self.directory, ignore_errors=True)
+        empty(self.directory)

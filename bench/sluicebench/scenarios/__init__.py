@@ -1,5 +1,5 @@
 """What is measured. A scenario is a function of the bench that returns a Table; SCENARIOS names them in the order of a run."""
-from . import hits, misses
+from . import flights, hits, misses
 
 SCENARIOS = {
     "hit": hits.hit,
@@ -8,4 +8,8 @@ SCENARIOS = {
     "notfound": hits.notfound,
     "miss": misses.big,
     "misses": misses.many,
+    "herd": flights.herd,
+    "late": flights.late,
+    "range": flights.cold_range,
+    "broken": flights.broken,
 }

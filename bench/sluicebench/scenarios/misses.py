@@ -1,9 +1,10 @@
 """What is not saved yet: fetched, verified, saved, and served meanwhile."""
 import hashlib
+import subprocess
 import time
 
 from ..load import Load, Window, complaint
-from ..machine import Spread, Trouble
+from ..machine import BUILD, SERVER_CPU, Spread, Trouble, empty
 from ..peers.nginx import NginxProxy
 from ..peers.sluice import SluicePeer
 from ..report import Table
@@ -97,12 +98,30 @@ def at_line_rate(bench, port, wants, files):
     return files.bytes / 1e6 / r["seconds"]
 
 
+SAVED_TOGETHER = 32  # about what sluice has to save at a time with 64 connections
+
+
+def saving(bench, files):
+    """Files per CPU-second that a bare program makes, fills, syncs in groups and links."""
+    directory = bench.new_directory("saving")
+    directory.mkdir(parents=True)
+    sizes = "".join(f"{size}\n" for _, size, _ in files.files)
+    bench.gauge.speeds()
+    r = subprocess.run(["taskset", "-c", str(SERVER_CPU), BUILD / "bench" / "saving", directory, str(SAVED_TOGETHER)], input=sizes, text=True,
+                       stdout=subprocess.PIPE, check=True)
+    speed, _ = bench.gauge.speeds()
+    empty(directory)
+    return len(files.files) / (int(r.stdout) / 1e9 * speed)
+
+
 def many(bench):
     """20,000 missing files of 4 to 64 KiB"""
     o, files = bench.options, bench.files.get("many")
     kinds = bench.present([SluicePeer, NginxProxy, *bench.caches])
     rate, wall, saved = ({k.name: Spread() for k in kinds} for _ in range(3))
+    bare = Spread()
     for _ in range(o.miss_rounds):
+        bare.add(saving(bench, files))
         for kind in kinds:
             with bench.attempt(kind.name), fresh(bench, kind, files) as side:
                 w = Window(bench, side, side.wants(files), "-c", 64)
@@ -117,6 +136,9 @@ def many(bench):
     for name in rate:
         if rate[name].values:
             t.row(name, rate[name].text(",.0f"), wall[name].text(",.0f"), saved[name].text(".1%"), value=rate[name].median)
+    t.row(f"bare saving, {SAVED_TOGETHER} at a time", bare.text(",.0f"), "–", "–")
+    t.note("Bare saving makes, fills, syncs and links files as sluice does, and nothing else: no client, no upstream, no digest, no database "
+           "(bench/saving.c).")
     t.note("sluice verifies each one and makes it durable (fdatasync, link, fsync of the directory, one catalog); the others write without "
            "waiting for the disk, or keep it in memory.")
     if rate.get("sluice") and rate["sluice"].values:
