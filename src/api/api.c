@@ -381,6 +381,8 @@ int api_new(const struct api_opts *opts, struct api **out, struct err *err)
 		err_set(err, rc, "no memory for the API's tables");
 	if (rc == 0)
 		rc = signing_key_load(api->settings->server_data, &api->signing_key, err);
+	if (rc == 0 && (rc = api_documents_new(api, &api->documents)) < 0)
+		err_set(err, rc, "no memory for the API's description");
 	if (rc == 0)
 		rc = api_auth_new(&api->auth, err);
 	if (rc == 0)
@@ -413,6 +415,7 @@ void api_free(struct api **pa)
 		free(r->sync_fields);
 	}
 	free(api->resources);
+	api_documents_free(&api->documents);
 	api_auth_free(&api->auth);
 	free(api);
 }

@@ -43,8 +43,8 @@ struct api_request { /* borrowed */
 	struct slice method_text;
 	struct slice path;  /* decoded */
 	struct slice query; /* as sent, without '?' */
-	struct slice authorization, content_type, correlation_id, host, forwarded_proto, requested_with,
-		content_range; /* fields; p == NULL: absent */
+	struct slice authorization, content_type, correlation_id, host, forwarded_proto, requested_with, content_range,
+		accept_encoding; /* fields; p == NULL: absent */
 	struct slice body;
 	struct api_form *form; /* a multipart body that was read as it came; NULL: it is in `body` */
 	const char *peer;
@@ -59,6 +59,9 @@ struct api_response {
 	const char *authenticate; /* WWW-Authenticate, constant, or NULL */
 	char allow[64];           /* "" or the methods of a 405 */
 	int retry_after_s;        /* 0: none */
+	char etag[64];            /* with its quotes: it may be kept, and asked for again by this. "": it may not */
+	bool gzip;                /* so the body is encoded. Others get another: only with an etag */
+	const char *policy;       /* Content-Security-Policy, constant, or NULL */
 };
 void api_response_fini(struct api_response *res);
 

@@ -243,6 +243,7 @@ struct api {
 	struct api_resource *resources;
 	size_t resource_count;
 	struct api_auth *auth;
+	struct api_documents *documents;
 	struct signing_key signing_key;
 	char domain[UUID_STR];
 };
@@ -515,6 +516,10 @@ struct api_doc_opts {
 };
 /* A new object. NULL: out of memory. */
 json_t *api_openapi(struct api_ctx *x, const struct api_doc_opts *opts);
+/* document.c: its texts, each made once, and the page that shows it */
+struct api_documents;
+int api_documents_new(const struct api *api, struct api_documents **out); /* -ERR_NOMEM */
+void api_documents_free(struct api_documents **pd);
 extern api_action_fn api_page_openapi_json, api_page_openapi_yaml;
 /* openapi_schema.c. New references; NULL: out of memory. */
 json_t *api_schema_field(const struct api_field *f, bool request);

@@ -87,7 +87,7 @@ static void add_header(struct http_header *h, size_t *n, const char *name, const
 static void send_answer(struct http_x *x, struct api_response *res)
 {
 	struct arena *a = http_arena(x);
-	struct http_header *h = arena_alloc(a, 8 * sizeof(*h));
+	struct http_header *h = arena_alloc(a, 10 * sizeof(*h));
 	struct http_reply reply = {.status = res->status, .content_type = res->content_type, .note = "api"};
 	char retry[16] = "";
 	size_t n = 0;
@@ -102,8 +102,17 @@ static void send_answer(struct http_x *x, struct api_response *res)
 	add_header(h, &n, "WWW-Authenticate", res->authenticate);
 	add_header(h, &n, "Allow", arena_strdup(a, slice_str(res->allow)));
 	add_header(h, &n, "Retry-After", arena_strdup(a, slice_str(retry)));
-	/* Answers differ by who asks, and change any time. */
-	add_header(h, &n, "Cache-Control", "no-store");
+	add_header(h, &n, "Content-Security-Policy", res->policy);
+	if (res->etag[0] != '\0') {
+		reply.etag = arena_strdup(a, slice_str(res->etag));
+		reply.ranges = true; /* and conditions */
+		add_header(h, &n, "Cache-Control", "no-cache");
+		add_header(h, &n, "Vary", "Accept-Encoding");
+		add_header(h, &n, "Content-Encoding", res->gzip ? "gzip" : NULL);
+	} else {
+		/* Answers differ by who asks, and change any time. */
+		add_header(h, &n, "Cache-Control", "no-store");
+	}
 	reply.headers = h;
 	reply.header_count = n;
 	if (res->body.n > 0) {
@@ -164,6 +173,7 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 		http_header_get(r, SLICE("X-Forwarded-Proto")),
 		http_header_get(r, SLICE("X-Requested-With")),
 		http_header_get(r, SLICE("Content-Range")),
+		http_header_get(r, SLICE("Accept-Encoding")),
 		body,
 	};
 	size_t cap = 0;
@@ -194,7 +204,8 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 		.forwarded_proto = parts[7],
 		.requested_with = parts[8],
 		.content_range = parts[9],
-		.body = parts[10],
+		.accept_encoding = parts[10],
+		.body = parts[11],
 		.peer = j->peer,
 		.id = r->id,
 	};
