@@ -384,7 +384,7 @@ int api_new(const struct api_opts *opts, struct api **out, struct err *err)
 	if (rc == 0 && (rc = api_documents_new(api, &api->documents)) < 0)
 		err_set(err, rc, "no memory for the API's description");
 	if (rc == 0)
-		rc = api_auth_new(&api->auth, err);
+		rc = api_auth_new(api->settings, &api->auth, err);
 	if (rc == 0)
 		rc = find_domain(api, err);
 	if (rc < 0)

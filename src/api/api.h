@@ -48,6 +48,7 @@ struct api_request { /* borrowed */
 	struct slice body;
 	struct api_form *form; /* a multipart body that was read as it came; NULL: it is in `body` */
 	const char *peer;
+	struct slice forwarded_for; /* X-Forwarded-For; p == NULL: absent */
 	uint64_t id;
 };
 struct api_response {
@@ -75,7 +76,8 @@ bool api_admit(struct api *api, const struct api_request *req, struct api_respon
 void api_http_handler(struct http_x *x, const struct http_request *r, void *api);
 
 /* A guard_login; api is the api. */
-int api_login(void *api, struct slice authorization, struct guard_user *out, struct err *err);
+int api_login(
+	void *api, struct slice authorization, const struct addr *client, struct guard_user *out, struct err *err);
 
 /* Handlers of the tasks that the API itself queues: general_create, ageneral_update, ageneral_delete, general_multi_delete,
  * delete_version. For `cmd` to put into the registry. They work on the api of their process: task processes make one too,

@@ -533,7 +533,7 @@ bool api_field_shown(const struct api_resource *r, const struct api_field *f);
 int api_yaml(struct buf *out, const json_t *v);
 
 /* ---- auth.c ---- */
-int api_auth_new(struct api_auth **out, struct err *err);
+int api_auth_new(const struct settings *s, struct api_auth **out, struct err *err);
 void api_auth_free(struct api_auth **pa);
 /* 0: x->user_id is set. Negative: answered. */
 int api_authenticate(struct api_ctx *x);

@@ -2,9 +2,12 @@
  *
  * Passwords are stored as "scrypt$N$r$p$salt$hash". scrypt is slow on purpose, so what was verified (or refused) is remembered
  * under an HMAC of user, password and stored hash with a key of this process: a changed password is another entry. At most
- * VERIFY_MAX verifications run at once and WAITERS_MAX wait; others are turned away, so that guessing cannot occupy every thread.
+ * VERIFY_MAX verifications run at once and WAITERS_MAX wait; others are turned away, so that guessing cannot occupy every thread. Who is wrong too
+ * often waits (throttle.h), and is told nothing while he does, not even that he is right now. What was refused before and comes again is no guess
+ * and costs nothing: a script with an old password locks nobody out.
  * The mutex protects all of struct api_auth; it is not held while scrypt runs. */
 #include "api/api_priv.h"
+#include "api/throttle.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -31,7 +34,13 @@
 #define WAITERS_MAX 64
 #define SECRET_MAX 4096 /* of user name and password together */
 
-enum verdict { UNKNOWN, GOOD, BAD };
+/* BUSY: too many at once. THROTTLED: was wrong too often. */
+enum verdict { UNKNOWN, GOOD, BAD, BUSY, THROTTLED };
+/* Who logs in, from where. */
+struct claim {
+	struct slice user, password;
+	struct addr client;
+};
 struct entry {
 	uint8_t key[KEY_LEN];
 	enum verdict verdict;
@@ -41,10 +50,11 @@ struct api_auth {
 	pthread_cond_t less;
 	uint8_t secret[KEY_LEN];
 	struct entry cache[CACHE_SIZE];
+	struct throttle throttle;
 	int running, waiting;
 };
 
-int api_auth_new(struct api_auth **out, struct err *err)
+int api_auth_new(const struct settings *s, struct api_auth **out, struct err *err)
 {
 	struct api_auth *a = calloc(1, sizeof(*a));
 
@@ -52,6 +62,7 @@ int api_auth_new(struct api_auth **out, struct err *err)
 		free(a);
 		return err_set(err, -ERR_NOMEM, "no memory or no random numbers for authentication");
 	}
+	throttle_init(&a->throttle, s->server_login_failures, a->secret);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->less, NULL);
 	*out = a;
@@ -107,22 +118,21 @@ static bool password_matches(struct slice password, const char *stored)
 
 /* ---- the cache ---- */
 
-static void cache_key(
-	const struct api_auth *a, struct slice user, struct slice password, const char *stored, uint8_t key[KEY_LEN])
+static void cache_key(const struct api_auth *a, const struct claim *c, const char *stored, uint8_t key[KEY_LEN])
 {
 	unsigned char text[SECRET_MAX + 512];
 	size_t n = 0, stored_n = MIN(strlen(stored), (size_t)400);
 	unsigned len = KEY_LEN;
 
 	/* NUL cannot be part of the user, so no two triples look alike */
-	memcpy(text, user.p, user.n);
-	n = user.n;
+	memcpy(text, c->user.p, c->user.n);
+	n = c->user.n;
 	text[n++] = '\0';
 	memcpy(text + n, stored, stored_n);
 	n += stored_n;
 	text[n++] = '\0';
-	memcpy(text + n, password.p, password.n);
-	n += password.n;
+	memcpy(text + n, c->password.p, c->password.n);
+	n += c->password.n;
 	HMAC(EVP_sha256(), a->secret, sizeof(a->secret), text, n, key, &len);
 	OPENSSL_cleanse(text, n);
 }
@@ -139,40 +149,62 @@ static enum verdict cache_get(struct api_auth *a, const uint8_t key[KEY_LEN])
 	return e->verdict != UNKNOWN && CRYPTO_memcmp(e->key, key, KEY_LEN) == 0 ? e->verdict : UNKNOWN;
 }
 
-/* GOOD, BAD; UNKNOWN: too many at once. */
-static enum verdict verify(struct api_auth *a, struct slice user, struct slice password, const char *stored)
+/* Lock held. What can be said without scrypt; UNKNOWN: nothing. */
+static enum verdict known(struct api_auth *a, const struct claim *c, const uint8_t key[KEY_LEN], int *wait_s)
 {
-	enum verdict v;
-	uint8_t key[KEY_LEN];
-	struct entry *e;
+	int64_t wait_ns = throttle_wait_ns(&a->throttle, &c->client, c->user, clock_mono_ns());
 
-	cache_key(a, user, password, stored, key);
-	pthread_mutex_lock(&a->lock);
-	v = cache_get(a, key);
-	while (v == UNKNOWN && a->running >= VERIFY_MAX) {
-		if (a->waiting >= WAITERS_MAX)
-			goto out;
-		a->waiting++;
-		pthread_cond_wait(&a->less, &a->lock);
-		a->waiting--;
-		/* the same credentials may have been verified meanwhile */
-		v = cache_get(a, key);
-	}
-	if (v != UNKNOWN)
-		goto out;
-	a->running++;
-	pthread_mutex_unlock(&a->lock);
-	v = password_matches(password, stored) ? GOOD : BAD;
-	pthread_mutex_lock(&a->lock);
-	a->running--;
-	e = cache_slot(a, key);
+	if (wait_ns == 0)
+		return cache_get(a, key);
+	*wait_s = (int)(wait_ns / NS_PER_S) + 1;
+	return THROTTLED;
+}
+
+/* Lock held. */
+static void learn(struct api_auth *a, const struct claim *c, const uint8_t key[KEY_LEN], enum verdict v)
+{
+	struct entry *e = cache_slot(a, key);
+
+	if (v == GOOD)
+		throttle_passed(&a->throttle, &c->client, c->user);
+	else
+		throttle_failed(&a->throttle, &c->client, c->user, clock_mono_ns());
 	/* a guess must not push out who is known */
 	if (v == GOOD || e->verdict != GOOD) {
 		memcpy(e->key, key, KEY_LEN);
 		e->verdict = v;
 	}
-	pthread_cond_broadcast(&a->less);
-out:
+}
+
+/* Any verdict but UNKNOWN. */
+static enum verdict verify(struct api_auth *a, const struct claim *c, const char *stored, int *wait_s)
+{
+	uint8_t key[KEY_LEN];
+	enum verdict v;
+
+	cache_key(a, c, stored, key);
+	pthread_mutex_lock(&a->lock);
+	v = known(a, c, key, wait_s);
+	while (v == UNKNOWN && a->running >= VERIFY_MAX) {
+		if (a->waiting >= WAITERS_MAX) {
+			v = BUSY;
+			break;
+		}
+		a->waiting++;
+		pthread_cond_wait(&a->less, &a->lock);
+		a->waiting--;
+		/* the same credentials may have been verified meanwhile */
+		v = known(a, c, key, wait_s);
+	}
+	if (v == UNKNOWN) {
+		a->running++;
+		pthread_mutex_unlock(&a->lock);
+		v = password_matches(c->password, stored) ? GOOD : BAD;
+		pthread_mutex_lock(&a->lock);
+		a->running--;
+		learn(a, c, key, v);
+		pthread_cond_broadcast(&a->less);
+	}
 	pthread_mutex_unlock(&a->lock);
 	return v;
 }
@@ -188,7 +220,7 @@ static void challenge(struct api_ctx *x, const char *detail)
 }
 
 /* "Basic dXNlcjpwYXNz" into user and password, in the request's arena. */
-static int credentials(struct api_ctx *x, struct slice authorization, struct slice *user, struct slice *password)
+static int credentials(struct api_ctx *x, struct slice authorization, struct claim *c)
 {
 	struct slice rest = authorization, scheme = slice_cut(&rest, ' '), text;
 	unsigned char *out;
@@ -204,10 +236,10 @@ static int credentials(struct api_ctx *x, struct slice authorization, struct sli
 	for (size_t i = text.n; i > 0 && text.p[i - 1] == '=' && n > 0; i--)
 		n--;
 	text = slice_of((const char *)out, (size_t)n);
-	*user = slice_cut(&text, ':');
-	if (text.p == NULL || memchr(user->p, '\0', user->n) != NULL || !slice_is_utf8(*user))
+	c->user = slice_cut(&text, ':');
+	if (text.p == NULL || memchr(c->user.p, '\0', c->user.n) != NULL || !slice_is_utf8(c->user))
 		return -ERR_INVAL;
-	*password = text;
+	c->password = text;
 	return 0;
 }
 
@@ -229,26 +261,29 @@ static int user_row(struct api_ctx *x, struct slice name, json_t **row, struct e
 static const char nobody[] = "scrypt$16384$8$1$00000000000000000000000000000000$"
 			     "0000000000000000000000000000000000000000000000000000000000000000";
 
-int api_login(void *api, struct slice authorization, struct guard_user *out, struct err *err)
+int api_login(void *api, struct slice authorization, const struct addr *client, struct guard_user *out, struct err *err)
 {
-	struct slice user, password;
+	struct claim claim = {.client = *client};
 	json_t *row = NULL;
+	int wait_s = 0;
 	struct api_ctx x;
 	enum verdict v;
 	int rc;
 
 	api_ctx_init(&x, api);
-	if ((rc = credentials(&x, authorization, &user, &password)) < 0) {
+	if ((rc = credentials(&x, authorization, &claim)) < 0) {
 		rc = err_set(err, -ERR_DENIED, "no basic credentials");
 		goto out;
 	}
-	if ((rc = user_row(&x, user, &row, err)) < 0 && rc != -ERR_NOTFOUND)
+	if ((rc = user_row(&x, claim.user, &row, err)) < 0 && rc != -ERR_NOTFOUND)
 		goto out;
 	api_txn_end(&x);
-	v = verify(x.api->auth, user, password, row != NULL ? api_row_str(row, "password") : nobody);
+	v = verify(x.api->auth, &claim, row != NULL ? api_row_str(row, "password") : nobody, &wait_s);
 	rc = 0;
-	if (v == UNKNOWN)
+	if (v == BUSY)
 		rc = err_set(err, -ERR_LIMIT, "too many logins at once");
+	else if (v == THROTTLED)
+		rc = err_set(err, -ERR_LIMIT, "too many wrong passwords, the next is taken in %d s", wait_s);
 	else if (row == NULL || v == BAD || !json_is_true(json_object_get(row, "is_active")))
 		rc = err_set(err, -ERR_DENIED, "wrong credentials");
 	else
@@ -261,14 +296,14 @@ out:
 
 int api_authenticate(struct api_ctx *x)
 {
-	struct slice user, password;
+	struct claim claim = {.client = addr_of_client(x->api->settings->server_trusted_proxies,
+				      slice_str(x->req->peer), x->req->forwarded_for)};
 	struct err err = ERR_INIT;
 	json_t *row = NULL;
 	enum verdict v;
-	int rc;
+	int rc, wait_s = 0;
 
-	if (x->req->authorization.p == NULL ||
-		(rc = credentials(x, x->req->authorization, &user, &password)) == -ERR_NOTFOUND) {
+	if (x->req->authorization.p == NULL || (rc = credentials(x, x->req->authorization, &claim)) == -ERR_NOTFOUND) {
 		challenge(x, "Authentication credentials were not provided.");
 		return -ERR_DENIED;
 	}
@@ -276,15 +311,18 @@ int api_authenticate(struct api_ctx *x)
 		challenge(x, "Invalid basic header. Credentials not correctly base64 encoded.");
 		return -ERR_DENIED;
 	}
-	if ((rc = user_row(x, user, &row, &err)) < 0 && rc != -ERR_NOTFOUND) {
+	if ((rc = user_row(x, claim.user, &row, &err)) < 0 && rc != -ERR_NOTFOUND) {
 		api_reply_err(x, rc, &err);
 		return rc;
 	}
 	/* A connection of the catalog must not wait for scrypt. */
 	api_txn_end(x);
-	v = verify(x->api->auth, user, password, row != NULL ? api_row_str(row, "password") : nobody);
+	v = verify(x->api->auth, &claim, row != NULL ? api_row_str(row, "password") : nobody, &wait_s);
 	rc = -ERR_DENIED;
-	if (v == UNKNOWN) {
+	if (v == THROTTLED) {
+		x->res->retry_after_s = wait_s;
+		api_reply_detail(x, 429, "Too many wrong passwords. The next is taken in %d seconds.", wait_s);
+	} else if (v == BUSY) {
 		x->res->retry_after_s = 1;
 		api_reply_detail(x, 503, "Too many logins at once. Try again.");
 	} else if (row == NULL || v == BAD) {

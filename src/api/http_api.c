@@ -174,6 +174,7 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 		http_header_get(r, SLICE("X-Requested-With")),
 		http_header_get(r, SLICE("Content-Range")),
 		http_header_get(r, SLICE("Accept-Encoding")),
+		http_header_last(r, SLICE("X-Forwarded-For")),
 		body,
 	};
 	size_t cap = 0;
@@ -205,7 +206,8 @@ static struct job *job_new(struct api *api, struct http_x *x, const struct http_
 		.requested_with = parts[8],
 		.content_range = parts[9],
 		.accept_encoding = parts[10],
-		.body = parts[11],
+		.forwarded_for = parts[11],
+		.body = parts[12],
 		.peer = j->peer,
 		.id = r->id,
 	};

@@ -67,25 +67,59 @@ static bool holds(const struct network *n, const uint8_t addr[ADDR_BYTES])
 	return rest == 0 || ((n->bytes[whole] ^ addr[whole]) >> (8 - rest)) == 0;
 }
 
-bool addr_list_has(const char *list, struct slice peer)
+/* "ADDR:PORT" or "[ADDR]:PORT". */
+static bool parse_peer(struct slice peer, uint8_t out[ADDR_BYTES], bool *is_v4)
 {
 	ptrdiff_t colon = slice_rchr(peer, ':');
-	struct slice rest = slice_str(list);
-	uint8_t addr[ADDR_BYTES];
-	struct network n;
-	bool is_v4;
 
 	if (colon < 0)
 		return false;
 	peer.n = (size_t)colon;
 	if (peer.n >= 2 && peer.p[0] == '[')
 		peer = slice_of(peer.p + 1, peer.n - 2);
-	if (!parse(peer, addr, &is_v4))
+	return parse(peer, out, is_v4);
+}
+
+bool addr_list_has(const char *list, struct slice peer)
+{
+	struct slice rest = slice_str(list);
+	uint8_t addr[ADDR_BYTES];
+	struct network n;
+	bool is_v4;
+
+	if (!parse_peer(peer, addr, &is_v4))
 		return false;
 	while (rest.p != NULL)
 		if (parse_network(slice_trim(slice_cut(&rest, ',')), &n) && holds(&n, addr))
 			return true;
 	return false;
+}
+
+static bool is_mapped(const uint8_t addr[ADDR_BYTES])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(addr, mapped, sizeof(mapped)) == 0;
+}
+
+struct addr addr_of_client(const char *trusted, struct slice peer, struct slice forwarded_for)
+{
+	struct addr a = {{0}}, seen;
+	bool is_v4;
+
+	if (!parse_peer(peer, a.b, &is_v4))
+		return (struct addr){{0}};
+	if (forwarded_for.p != NULL && addr_list_has(trusted, peer)) {
+		ptrdiff_t comma = slice_rchr(forwarded_for, ',');
+		size_t from = comma < 0 ? 0 : (size_t)comma + 1;
+		struct slice last = slice_trim(slice_of(forwarded_for.p + from, forwarded_for.n - from));
+
+		if (parse(last, seen.b, &is_v4))
+			a = seen;
+	}
+	if (!is_mapped(a.b))
+		memset(a.b + ADDR_BYTES / 2, 0, ADDR_BYTES / 2);
+	return a;
 }
 
 /* ---- interfaces ---- */

@@ -81,6 +81,8 @@ static struct guard_claim claim_of(const struct request *rq)
 		.key = &rq->shard->content->signing_key,
 		.header = header_of,
 		.header_arg = r,
+		.client = addr_of_client(rq->shard->content->settings->server_trusted_proxies, slice_str(r->peer),
+			http_header_last(r, SLICE("X-Forwarded-For"))),
 		.now_s = time(NULL)};
 
 	claim_cert(rq, &c);
@@ -171,7 +173,7 @@ static int prove_start(struct request *rq, const struct guard_claim *c, const st
 		.guard_id = guard_id,
 		.key = *key,
 		.err = ERR_INIT,
-		.claim = {.cert_is_der = c->cert_is_der, .now_s = c->now_s}};
+		.claim = {.cert_is_der = c->cert_is_der, .client = c->client, .now_s = c->now_s}};
 	if (c->cert.n > 0)
 		p->claim.cert = slice_of(memcpy(p->shown, c->cert.p, c->cert.n), c->cert.n);
 	if (c->authorization.n > 0)

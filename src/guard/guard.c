@@ -391,7 +391,8 @@ static int prove_user(struct proving *p, const struct guard *g)
 		return 0;
 	if (p->user_rc > 0)
 		p->user_rc = p->login == NULL ? -ERR_DENIED
-					      : p->login(p->login_arg, p->walk.claim->authorization, &p->user, p->err);
+					      : p->login(p->login_arg, p->walk.claim->authorization,
+							&p->walk.claim->client, &p->user, p->err);
 	if (p->user_rc < 0 && p->user_rc != -ERR_DENIED)
 		return p->user_rc;
 	if (p->user_rc == -ERR_DENIED)

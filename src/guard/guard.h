@@ -7,6 +7,7 @@
 #ifndef SLUICE_GUARD_GUARD_H
 #define SLUICE_GUARD_GUARD_H
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "catalog/catalog.h"
@@ -28,6 +29,7 @@ struct guard_claim {
 	struct slice cert; /* X-CLIENT-CERT, or the DER of our own TLS; p == NULL: none */
 	bool cert_is_der;
 	struct slice authorization; /* the field; p == NULL: none */
+	struct addr client;         /* who sends it */
 	struct slice query;         /* as sent, without '?' */
 	const struct signing_key *key;
 	struct slice (*header)(const void *arg, struct slice name);
@@ -43,12 +45,14 @@ enum guard_answer {
 /* Never blocks. A guard that is not there denies. */
 enum guard_answer guard_judge(const struct guards *set, int64_t id, const struct guard_claim *claim);
 
-/* Whose are the credentials of an Authorization field? 0; -ERR_DENIED: nobody's; -ERR_LIMIT: too many ask at once. May block. */
+/* Whose are the credentials of an Authorization field? 0; -ERR_DENIED: nobody's; -ERR_LIMIT: too many ask at once, or the client was wrong too often. May
+ * block. */
 struct guard_user {
 	int64_t id;
 	bool admin;
 };
-typedef int guard_login(void *arg, struct slice authorization, struct guard_user *out, struct err *err);
+typedef int guard_login(
+	void *arg, struct slice authorization, const struct addr *client, struct guard_user *out, struct err *err);
 
 /* Judges cert and authorization alone: path and header fields are not looked at, so that the proof holds for other requests, too. May block. Negative:
  * it could not be found out. */

@@ -44,6 +44,8 @@ struct http_request {
 
 /* First field of that name (any case); p == NULL when absent. */
 struct slice http_header_get(const struct http_request *r, struct slice name);
+/* Last one: of a field that each proxy adds, what the nearest one said. */
+struct slice http_header_last(const struct http_request *r, struct slice name);
 
 struct http_limits {
 	int64_t max_line, max_headers, max_header_bytes, max_connections; /* connections: of the whole server */

@@ -354,6 +354,14 @@ struct slice http_header_get(const struct http_request *r, struct slice name)
 	return SLICE_NULL;
 }
 
+struct slice http_header_last(const struct http_request *r, struct slice name)
+{
+	for (size_t i = r->header_count; i > 0; i--)
+		if (slice_eq_nocase(r->headers[i - 1].name, name))
+			return r->headers[i - 1].value;
+	return SLICE_NULL;
+}
+
 int http_parse_head(const char *p, size_t n, const struct http_limits *limits, struct http_header *headers,
 	struct http_head *out, const char **why)
 {

@@ -345,7 +345,8 @@ void ask(struct fixture *f, const char *method, const char *path, struct api_req
 		req->authorization = SLICE(admin);
 	if (req->authorization.n == 0)
 		req->authorization = SLICE_NULL;
-	req->peer = "127.0.0.1:1";
+	if (req->peer == NULL)
+		req->peer = "127.0.0.1:1";
 	api_handle(f->api, req, res);
 	buf_fini(&full);
 }

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,55 @@ static void test_a_changed_password_counts_at_once(void **state)
 	exec_sql(f, "DELETE FROM users");
 	assert_int_equal(api_user_has_admin(f->catalog, &err), -ERR_NOTFOUND);
 	PLAY(f, {"GET", "tasks/", NULL, 401, "={\"detail\":\"Invalid username/password.\"}", NULL});
+}
+
+static struct slice basic(const char *user, const char *password, char out[128])
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "%s:%s", user, password);
+
+	(void)snprintf(out, 128, "Basic ");
+	(void)EVP_EncodeBlock((unsigned char *)out + 6, (const unsigned char *)text, n);
+	return slice_str(out);
+}
+
+static int log_in_as(struct fixture *f, const char *user, const char *password, const char *peer, const char *forwarded)
+{
+	struct api_request req = {.peer = peer, .forwarded_for = slice_str(forwarded)};
+	struct api_response res;
+	char field[128];
+	int status;
+
+	req.authorization = basic(user, password, field);
+	ask(f, "GET", "tasks/", &req, &res);
+	status = res.status;
+	if (status == 429)
+		assert_in_range(res.retry_after_s, 1, 31);
+	api_response_fini(&res);
+	return status;
+}
+
+#define FAR "192.0.2.7:5"
+static void test_guessing_is_slowed_down(void **state)
+{
+	struct fixture *f = *state;
+	char guess[16];
+
+	for (int i = 0; i < 10; i++) {
+		(void)snprintf(guess, sizeof(guess), "guess%d", i);
+		assert_int_equal(log_in_as(f, "admin", guess, FAR, NULL), 401);
+		/* again the same is no guess */
+		assert_int_equal(log_in_as(f, "admin", guess, FAR, NULL), i < 9 ? 401 : 429);
+	}
+	/* nothing is learnt now, not even what is right */
+	assert_int_equal(log_in_as(f, "admin", "guess11", FAR, NULL), 429);
+	assert_int_equal(log_in_as(f, "admin", ADMIN_PASSWORD, FAR, NULL), 429);
+	/* another port is no other client, and only a trusted proxy names one */
+	assert_int_equal(log_in_as(f, "admin", ADMIN_PASSWORD, "192.0.2.7:6", "198.51.100.1"), 429);
+	assert_int_equal(log_in_as(f, "admin", ADMIN_PASSWORD, "192.0.2.8:5", NULL), 200);
+	assert_int_equal(log_in_as(f, "admin", ADMIN_PASSWORD, "127.0.0.1:5", NULL), 200);
+	assert_int_equal(log_in_as(f, "admin", ADMIN_PASSWORD, "127.0.0.1:5", "10.0.0.1, 192.0.2.7"), 429);
+	assert_int_equal(log_in_as(f, "nobody", "x", FAR, NULL), 401);
 }
 
 static void *log_in(void *arg)
@@ -301,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_anonymous_pages),
 		TEST(test_logins),
+		TEST(test_guessing_is_slowed_down),
 		TEST(test_a_changed_password_counts_at_once),
 		TEST(test_many_log_in_at_once),
 		TEST(test_paths_and_methods),

@@ -179,13 +179,15 @@ static void test_signed_urls(void **state)
 		{"POST", "{s}sign_url/", "{}", 400, "~url", NULL});
 }
 
+static const struct addr here = {{1}};
+
 static int login_as(struct fixture *f, const char *text, struct guard_user *user)
 {
 	char field[200] = "Basic ";
 	struct err err = ERR_INIT;
 
 	EVP_EncodeBlock((unsigned char *)field + 6, (const unsigned char *)text, (int)strlen(text));
-	return api_login(f->api, slice_str(field), user, &err);
+	return api_login(f->api, slice_str(field), &here, user, &err);
 }
 
 static void test_whose_credentials(void **state)
@@ -200,8 +202,8 @@ static void test_whose_credentials(void **state)
 	assert_int_equal(login_as(f, "admin:wrong", &user), -ERR_DENIED);
 	assert_int_equal(login_as(f, "nobody:" ADMIN_PASSWORD, &user), -ERR_DENIED);
 	assert_int_equal(login_as(f, "admin", &user), -ERR_DENIED);
-	assert_int_equal(api_login(f->api, SLICE("Bearer x"), &user, &err), -ERR_DENIED);
-	assert_int_equal(api_login(f->api, SLICE("Basic !!!!"), &user, &err), -ERR_DENIED);
+	assert_int_equal(api_login(f->api, SLICE("Bearer x"), &here, &user, &err), -ERR_DENIED);
+	assert_int_equal(api_login(f->api, SLICE("Basic !!!!"), &here, &user, &err), -ERR_DENIED);
 	exec_sql(f, "UPDATE users SET is_staff = 0");
 	assert_int_equal(login_as(f, "admin:" ADMIN_PASSWORD, &user), 0);
 	assert_false(user.admin);

@@ -33,6 +33,36 @@ static void networks_in_lists(void **state)
 		assert_int_equal(addr_network_ok(slice_str(rows[i].item)), rows[i].ok);
 }
 
+static void whom_clients_are_counted_as(void **state)
+{
+	static const struct {
+		const char *peer, *forwarded, *want; /* want: as a peer of its own */
+	} rows[] = {
+		{"192.0.2.1:4711", NULL, "192.0.2.1:1"},
+		{"192.0.2.1:4711", "198.51.100.1", "192.0.2.1:1"}, /* not one of the trusted */
+		{"10.0.0.1:4711", NULL, "10.0.0.1:1"},
+		{"10.0.0.1:4711", "198.51.100.1", "198.51.100.1:1"},
+		{"10.0.0.1:4711", "10.9.9.9,192.0.2.1 , 198.51.100.1 ", "198.51.100.1:1"},
+		{"10.0.0.1:4711", "198.51.100.1, unknown", "10.0.0.1:1"},
+		{"10.0.0.1:4711", "", "10.0.0.1:1"},
+		{"10.0.0.1:4711", ",", "10.0.0.1:1"},
+		{"[::ffff:10.0.0.1]:4711", "2001:db8::1", "[2001:db8::2]:1"},
+		{"[2001:db8:0:1::1]:4711", NULL, "[2001:db8:0:1:ffff::]:2"}, /* all of a network of 64 bits */
+		{"[2001:db8:0:1::1]:4711", "192.0.2.1", "[2001:db8:0:1::1]:1"},
+		{"?", NULL, "unix:"},
+		{"?", "192.0.2.1", ""},
+	};
+	static const struct addr none = {{0}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct addr a = addr_of_client("10.0.0.0/8", slice_str(rows[i].peer), slice_str(rows[i].forwarded)),
+			    want = addr_of_client("", slice_str(rows[i].want), SLICE_NULL);
+
+		assert_memory_equal(a.b, want.b, sizeof(a.b));
+		assert_int_equal(memcmp(a.b, none.b, sizeof(a.b)) == 0, rows[i].peer[0] == '?');
+	}
+}
+
 static void peers_in_lists(void **state)
 {
 	static const struct {
@@ -97,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(networks_in_lists),
+		cmocka_unit_test(whom_clients_are_counted_as),
 		cmocka_unit_test(peers_in_lists),
 		cmocka_unit_test(addresses_stand_for_themselves),
 		cmocka_unit_test(an_interface_stands_for_its_addresses),

@@ -21,7 +21,8 @@
 static _Atomic int logins;
 static _Atomic int64_t login_is; /* the user of "Basic good"; 1: an administrator */
 
-static int login(void *arg, struct slice authorization, struct guard_user *out, struct err *err)
+static int login(
+	void *arg, struct slice authorization, const struct addr *client, struct guard_user *out, struct err *err)
 {
 	atomic_fetch_add(&logins, 1);
 	if (slice_eq(authorization, SLICE("Basic busy")))
