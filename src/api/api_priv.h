@@ -520,7 +520,7 @@ json_t *api_openapi(struct api_ctx *x, const struct api_doc_opts *opts);
 struct api_documents;
 int api_documents_new(const struct api *api, struct api_documents **out); /* -ERR_NOMEM */
 void api_documents_free(struct api_documents **pd);
-extern api_action_fn api_page_openapi_json, api_page_openapi_yaml;
+extern api_action_fn api_page_openapi_json, api_page_openapi_yaml, api_page_docs;
 /* openapi_schema.c. New references; NULL: out of memory. */
 json_t *api_schema_field(const struct api_field *f, bool request);
 /* Of a body: what may be written. `partial`: nothing is required. */

@@ -8,6 +8,7 @@
  * make it twice, and one of the two is dropped. */
 #include "api/api_priv.h"
 
+#include "api/docs.h"
 #include "base/check.h"
 #include "base/digest.h"
 
@@ -321,4 +322,25 @@ void api_page_openapi_json(struct api_ctx *x, const struct api_route *rt)
 void api_page_openapi_yaml(struct api_ctx *x, const struct api_route *rt)
 {
 	page(x, true);
+}
+
+/* ---- the page for people ---- */
+
+void api_page_docs(struct api_ctx *x, const struct api_route *rt)
+{
+	bool gzip = accepts_gzip(x->req->accept_encoding);
+	struct err err = ERR_INIT;
+	int rc;
+
+	api_reply_begin(x, "");
+	rc = gzip ? buf_add(&x->res->body, api_docs_page_gzip, api_docs_page_gzip_size)
+		  : buf_add(&x->res->body, api_docs_page, api_docs_page_size);
+	if (rc < 0) {
+		api_reply_err(x, rc, &err);
+		return;
+	}
+	x->res->content_type = "text/html; charset=utf-8";
+	x->res->policy = api_docs_policy;
+	x->res->gzip = gzip;
+	(void)snprintf(x->res->etag, sizeof(x->res->etag), "\"%s%s\"", api_docs_digest, gzip ? "-gzip" : "");
 }

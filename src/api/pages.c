@@ -334,6 +334,7 @@ const struct api_page api_pages[] = {
 	{"sources", HTTP_GET, false, api_page_sources, NULL,
 		"upstreams that were asked for clients lately, and how they fare",
 		{"sources_list", NULL, ANSWER_JSON, API_SOURCES_SCHEMA}},
+	{"docs", HTTP_GET, true, api_page_docs, NULL, "this document for people", {0}},
 	{"docs/api.json", HTTP_GET, true, api_page_openapi_json, NULL, "this document", {0}, .no_slash = true},
 	{"docs/api.yaml", HTTP_GET, true, api_page_openapi_yaml, NULL, "this document as YAML", {0}, .no_slash = true},
 	{"repositories/reclaim_space", HTTP_POST, false, page_reclaim, reclaim_fields,

@@ -1,5 +1,8 @@
 """The document that describes the API, and the page that shows it, as clients get them."""
+import base64
+import hashlib
 import json
+import re
 import zlib
 
 import requests
@@ -47,3 +50,24 @@ def test_variants_do_not_get_mixed_up(sluice):
             assert seen.setdefault(query, (r.headers["ETag"], body)) == (r.headers["ETag"], body), query
     assert len({body for _, body in seen.values()}) == len(seen)
     assert json.loads(seen["?component=none"][1])["paths"] == {}
+
+
+def test_the_page_needs_nothing_else_and_lets_nothing_else_run(sluice):
+    r, page = raw(sluice, "")
+    assert r.status_code == 200 and r.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = dict(p.strip().split(" ", 1) for p in r.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'" and policy["connect-src"] == "'self'"
+    for name in ("script", "style"):
+        (text,) = re.findall(rb"<%b>(.*?)</%b>" % (name.encode(), name.encode()), page, re.S)
+        assert policy[f"{name}-src"] == "'sha256-" + base64.b64encode(hashlib.sha256(text).digest()).decode() + "'"
+    # Nothing that the policy would block, and no way from the document's text into markup.
+    for never in (b"http:", b"https:", b" style=", b" src=", b"innerHTML", b"outerHTML", b"insertAdjacentHTML", b"eval("):
+        assert never not in page, never
+    assert not re.search(rb" on[a-z]+=", page)
+    assert all(link in (b"api.json", b"api.yaml", b"data:,") or link.startswith(b"#") for link in re.findall(rb'href="([^"]*)"', page))
+    gz, body = raw(sluice, "", **{"Accept-Encoding": "gzip"})
+    assert zlib.decompress(body, 31) == page and gz.headers["ETag"] != r.headers["ETag"]
+    assert raw(sluice, "", **{"If-None-Match": r.headers["ETag"]})[0].status_code == 304
+    assert requests.post(sluice.base + DOCS, timeout=60).status_code == 405
+    assert requests.get(sluice.base + DOCS.rstrip("/"), timeout=60, allow_redirects=False).status_code == 301
+    assert sluice.api.show("")["docs"] == sluice.base + DOCS

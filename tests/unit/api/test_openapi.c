@@ -208,7 +208,7 @@ static void test_every_route_is_described(void **state)
 	json_object_foreach(routes, name, url)
 	{
 		path = json_string_value(url) + strlen("http://mirror.test");
-		if (strncmp(name, "docs/", 5) != 0 && json_object_get(json_object_get(doc, "paths"), path) == NULL)
+		if (strncmp(name, "docs", 4) != 0 && json_object_get(json_object_get(doc, "paths"), path) == NULL)
 			fail_msg("%s is not in the document", path);
 	}
 	json_object_foreach(json_object_get(doc, "paths"), path, item)
