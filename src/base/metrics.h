@@ -41,6 +41,7 @@
 	X(flights_committed, counter, "downloads saved")                                            \
 	X(flights_failed, counter, "downloads that no source completed")                            \
 	X(flights_open, gauge, "downloads in progress")                                             \
+	X(flights_recording, gauge, "results of downloads that the catalog has not been told yet")   \
 	X(flight_readers, gauge, "clients reading from downloads in progress")                      \
 	X(flight_source_failures, counter, "sources that failed, before or after data")             \
 	X(flight_legs, counter, "ranges fetched ahead of a download, because a client waited for them") \

@@ -210,6 +210,7 @@ void committer_add(struct flight *f)
 	f->item.existed = f->item.st == NULL;
 	memcpy(f->item.sha256, f->actual.d[DIGEST_SHA256], sizeof(f->item.sha256));
 	flight_hold(f); /* given back by drive_committed */
+	metric_inc(M_flights_recording);
 	f->save_item = (struct stage_item){.f = f};
 	stage_add(&f->lz->files, &f->save_item);
 }
@@ -221,6 +222,7 @@ bool committer_note(struct flight *f)
 	f->noting = true;
 	f->note_source = f->sources[f->source_at].remote_artifact_id;
 	flight_hold(f); /* given back by drive_noted */
+	metric_inc(M_flights_recording);
 	f->note_item = (struct stage_item){.f = f, .is_note = true};
 	stage_add(&f->lz->rows, &f->note_item);
 	return true;

@@ -510,6 +510,7 @@ void drive_noted(struct loop_post *p)
 	bool waits = state_of(f) == FLIGHT_WAITING && f->timer.slot != 0 && f->timer.fn == on_note_timer;
 
 	f->noting = false;
+	metric_dec(M_flights_recording);
 	if (f->note_rc < 0)
 		log_warn("lazy", "flight %" PRIu64 ": the catalog did not learn that a source failed, ignoring: %s",
 			f->id, f->note_err.msg);
@@ -856,5 +857,6 @@ void drive_committed(struct loop_post *p)
 	}
 	if (f->commit_rc == 0)
 		space_done(f->lz->space, &f->share);
+	metric_dec(M_flights_recording);
 	flight_release(&f);
 }

@@ -58,6 +58,19 @@ def test_locked_database_does_not_stop_content(lazy, upstream):
     assert upstream.hits("/r/1") == 1
 
 
+def test_what_the_catalog_is_not_told_yet_is_counted(lazy, upstream):
+    """A client does not wait for it longer than a second, an administrator can see it."""
+    s = lazy(env={"SLUICE_DATABASE_BUSY_TIMEOUT": "60s"})
+    unit = next(u for u in s.api.units() if u["relative_path"] == "1")
+    with Locked(s):
+        assert s.get("r/1").content == upstream.body("/r/1").all()
+        s.wait_metric("flights_open", 0)
+        assert s.metric("flights_recording") == 1
+        assert s.api.show(unit["pulp_href"])["artifact"] is None
+    s.quiet(60)
+    assert s.api.show(unit["pulp_href"])["artifact"]
+
+
 def test_locked_database_delays_writes_only(lazy):
     s = lazy()
     with Locked(s):

@@ -327,8 +327,9 @@ class Sluice:
         return lambda name: self.metric(name) - before[name]
 
     def quiet(self, timeout=10):
-        """Waits until no download is in progress."""
+        """Waits until no download is in progress and the catalog knows how each ended: clients do not wait longer than a second for that."""
         self.wait_metric("flights_open", 0, timeout)
+        self.wait_metric("flights_recording", 0, timeout)
 
     # ---- what it uses
 
