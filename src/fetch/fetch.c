@@ -156,6 +156,7 @@ void fetch_ctx_free(struct fetch_ctx **pc)
 	free(c->allowed_import_paths);
 	free(c->credential_hosts);
 	free(c->foreign_networks);
+	free(c->gather.p);
 	c->magic = 0;
 	free(c);
 }

@@ -85,6 +85,9 @@ struct fetch_req {
 	/* Nobody else can continue what has begun: when the source is left alone after failures, this waits and retries as after a failure of its
 	 * own, instead of failing at once. */
 	bool patient;
+	/* Pieces that come together are handed over as one, of up to 128 KiB: libcurl cuts what it receives into 16. on_data must not answer FETCH_PAUSE
+	 * then. Large writes are not only fewer: a file written so lies in large pages in the cache, and costs less whenever it is sent. */
+	bool gather;
 	/* Return 0 to go on; negative ends the fetch: on_done gets that code. Error statuses have their (short) bodies discarded: on_data is
 	 * called for 200 and 206 only. */
 	int (*on_head)(void *arg, const struct fetch_head *head);

@@ -49,6 +49,14 @@ static inline void link_add(struct link *at, struct link *l)
 
 #define LANE_BUCKETS 64
 
+/* Pieces of a body on their way to whom they are for, within one call of libcurl (transfer.c). */
+struct transfer;
+struct gather {
+	struct transfer *of; /* NULL: empty */
+	char *p;             /* RECEIVE_BYTES; made with the first use */
+	size_t n;
+};
+
 struct fetch_ctx {
 	uint32_t magic;
 	struct loop *loop;
@@ -73,6 +81,7 @@ struct fetch_ctx {
 	struct loop_timer sweep; /* set while there are lanes */
 	int idle_upstreams;
 	struct file_port *port; /* made with the first file:// */
+	struct gather gather;
 };
 
 /* How URLs of a scheme are read. `start` makes f->exchange; the exchange calls fetch_deliver_*() and, at the end and

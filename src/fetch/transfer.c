@@ -57,7 +57,7 @@ struct transfer {
 	enum phase phase;
 	enum verdict verdict;
 	int64_t wait_ms; /* before VERDICT_REPEAT; -1: as the back-off says */
-	int64_t got;     /* bytes of the body that the caller took */
+	int64_t got;     /* bytes of the body that the caller took, or that are gathered for it */
 	int64_t expect;  /* bytes that belong to the body; -1 unknown */
 	int64_t discarded;
 	bool paused;
@@ -179,11 +179,62 @@ static size_t on_header(char *p, size_t size, size_t count, void *arg)
 	return rc == 1 ? transfer_head_complete(t, n) : n;
 }
 
+/* The next piece of the body to whom it is for. */
+static size_t transfer_deliver(struct transfer *t, const char *p, size_t n)
+{
+	int rc = fetch_deliver_data(t->fetch, p, n);
+
+	if (rc == FETCH_PAUSE) {
+		BUG(t->fetch->req.gather);
+		t->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (rc != 0)
+		return transfer_refuse(t, MIN(rc, -1), err_text(rc));
+	return n;
+}
+
+/* ---- pieces that come together ---- */
+
+static size_t gather_deliver(struct gather *g)
+{
+	struct transfer *t = TAKE(g->of);
+
+	return transfer_deliver(t, g->p, g->n);
+}
+
+/* Another transfer's pieces are in the way within the same call of libcurl, or there is no memory: then it goes without. */
+static size_t gather_add(struct transfer *t, const char *p, size_t n)
+{
+	struct gather *g = &t->fetch->ctx->gather;
+
+	if (g->of == t && g->n + n > RECEIVE_BYTES && gather_deliver(g) == STOP)
+		return STOP;
+	if (g->p == NULL)
+		g->p = malloc(RECEIVE_BYTES);
+	if ((g->of != NULL && g->of != t) || g->p == NULL || n > RECEIVE_BYTES)
+		return transfer_deliver(t, p, n);
+	if (g->of == NULL)
+		g->n = 0;
+	g->of = t;
+	memcpy(g->p + g->n, p, n);
+	g->n += n;
+	return n;
+}
+
+void transfers_flush(struct fetch_ctx *c)
+{
+	struct transfer *t = c->gather.of;
+
+	if (t == NULL || gather_deliver(&c->gather) != STOP || t->fetch->canceled)
+		return;
+	transfer_completed(t, CURLE_WRITE_ERROR);
+}
+
 static size_t on_body(char *p, size_t size, size_t count, void *arg)
 {
 	struct transfer *t = arg;
-	size_t n = size * count;
-	int rc;
+	size_t n = size * count, taken;
 
 	transfer_heard(t);
 	if (t->fetch->canceled)
@@ -198,15 +249,10 @@ static size_t on_body(char *p, size_t size, size_t count, void *arg)
 		return transfer_refuse(t, -ERR_TRUNCATED, err_text(-ERR_TRUNCATED));
 	if (t->expect >= 0 && (int64_t)n > t->expect - t->got)
 		return transfer_refuse(t, -ERR_UPSTREAM, "the body is longer than announced");
-	rc = fetch_deliver_data(t->fetch, p, n);
-	if (rc == FETCH_PAUSE) {
-		t->paused = true;
-		return CURL_WRITEFUNC_PAUSE;
-	}
-	if (rc != 0)
-		return transfer_refuse(t, MIN(rc, -1), err_text(rc));
-	t->got += (int64_t)n;
-	return n;
+	taken = t->fetch->req.gather ? gather_add(t, p, n) : transfer_deliver(t, p, n);
+	if (taken == n)
+		t->got += (int64_t)n;
+	return taken;
 }
 
 /* Connected; the request is about to be sent. From here on silence is measured; before, the connect time-out counts. */
@@ -470,6 +516,8 @@ static void transfer_stop(struct fetch *f)
 	if (t == NULL)
 		return;
 	MAGIC_CHECK(t, TRANSFER_MAGIC);
+	if (f->ctx->gather.of == t)
+		f->ctx->gather.of = NULL;
 	loop_timer_cancel(f->ctx->loop, &t->silence);
 	if (t->added)
 		upstream_remove(f->upstream, t->easy);

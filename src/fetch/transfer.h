@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 
+struct fetch_ctx;
 struct transfer;
 struct upstream;
 
@@ -11,5 +12,8 @@ struct upstream;
 void transfer_completed(struct transfer *t, CURLcode result);
 /* The same for all that run on an upstream, when libcurl cannot go on with any of them. */
 void transfers_fail(struct upstream *u, const char *why);
+
+/* Hands over what was gathered inside of libcurl: after each of its functions that call back, before results are looked at. */
+void transfers_flush(struct fetch_ctx *c);
 
 #endif

@@ -192,6 +192,7 @@ static void upstream_act(struct upstream *u, curl_socket_t fd, int what)
 	CURLMcode rc = curl_multi_socket_action(u->multi, fd, what, &running);
 	CURLMsg *msg;
 
+	transfers_flush(u->ctx);
 	while ((msg = curl_multi_info_read(u->multi, &left)) != NULL) {
 		CURLcode result = msg->data.result;
 		char *transfer = NULL;

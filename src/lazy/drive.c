@@ -681,6 +681,7 @@ static void try_source(struct flight *f)
 		verify_all(f);
 		return;
 	}
+	req.gather = !atomic_load_explicit(&f->windowed, memory_order_relaxed);
 	f->resumed_at = f->watermark;
 	if (f->watermark == 0 && verify_begin(f) < 0) {
 		(void)ours(f, err_set(&f->last, -ERR_NOMEM, "out of memory"));

@@ -137,6 +137,7 @@ static int leg_start(struct flight *f, int64_t from, int64_t to)
 		.range_to = to,
 		.if_range = f->etag[0] != '\0' ? f->etag : NULL,
 		.optional = true,
+		.gather = true,
 		.on_head = on_head,
 		.on_data = on_data,
 		.on_done = on_done};

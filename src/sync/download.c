@@ -166,6 +166,7 @@ static int slot_start(struct slot *sl)
 		.url = sl->url,
 		.range_from = sl->off,
 		.if_range = sl->off > 0 ? sl->etag : NULL,
+		.gather = true,
 		.on_head = on_head,
 		.on_data = on_data,
 		.on_done = on_done,

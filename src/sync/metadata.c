@@ -143,6 +143,7 @@ static int transfer_once(struct transfer *x, const char *etag, const char *last_
 		.url = x->what->url,
 		.if_none_match = etag[0] != '\0' ? etag : NULL,
 		.if_modified_since = last_modified[0] != '\0' ? last_modified : NULL,
+		.gather = true,
 		.on_head = on_head,
 		.on_data = on_data,
 		.on_done = on_done,

@@ -156,7 +156,8 @@ static int fetch_once(struct save *s)
 		.headers_json = s->headers,
 		.max_retries = RETRIES,
 	};
-	struct fetch_req req = {.url = s->url.p, .on_head = on_head, .on_data = on_data, .on_done = on_done, .arg = s};
+	struct fetch_req req = {
+		.url = s->url.p, .gather = true, .on_head = on_head, .on_data = on_data, .on_done = on_done, .arg = s};
 	int rc;
 
 	transfer_drop(s);

@@ -142,9 +142,10 @@ static int on_data(void *arg, const char *p, size_t n)
 	}
 	c->datas++;
 	assert_int_equal(buf_add(&c->body, p, n), 0);
+	c->largest = MAX(c->largest, n);
 	if (c->cancel_in_data)
 		fetch_cancel(&c->fetch);
-	return 0;
+	return c->data_rc;
 }
 
 static void on_done(void *arg, int rc, const struct err *err)

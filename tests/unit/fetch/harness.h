@@ -46,13 +46,14 @@ struct call {
 	struct env *env;
 	struct fetch *fetch;
 	/* What the call-backs do: */
-	int head_rc;
+	int head_rc, data_rc;
 	bool cancel_in_head;
 	bool cancel_in_data;
 	bool pause;          /* take nothing more, until call_resume */
 	bool resume_at_once; /* from within on_data */
 	/* What they were given: */
 	int heads, datas, pauses;
+	size_t largest; /* of the pieces */
 	int status;
 	int64_t length, range_start, total;
 	char etag[64], last_modified[64], content_type[64], retry_after[64], url[256];

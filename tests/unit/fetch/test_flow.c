@@ -12,13 +12,15 @@
 
 static void serve(struct peer_conn *c, const struct peer_req *req, void *arg)
 {
-	static char block[BLOCK];
+	char block[BLOCK] = "";
 	const char *t = req->target;
 
 	if (strcmp(t, "/large") == 0) {
 		peer_send(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BLOCKS * BLOCK);
-		for (int i = 0; i < BLOCKS; i++)
+		for (int i = 0; i < BLOCKS; i++) {
+			block[0] = (char)('a' + i % 26);
 			peer_write(c, block, sizeof(block));
+		}
 	} else if (strcmp(t, "/gate-0") == 0) {
 		peer_wait(c, 0);
 		peer_send(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
@@ -139,6 +141,77 @@ static void test_pause_and_resume(void **state)
 	assert_int_equal(c.rc, 0);
 	assert_int_equal(c.body.n, BLOCKS * BLOCK);
 	call_free(&c);
+}
+
+/* ---- pieces that come together ---- */
+
+static void assert_large(struct call *c)
+{
+	assert_int_equal(c->rc, 0);
+	assert_int_equal(c->body.n, BLOCKS * BLOCK);
+	for (size_t i = 0; i < BLOCKS; i++)
+		assert_int_equal(c->body.p[i * BLOCK], 'a' + i % 26);
+}
+
+static void test_gather(void **state)
+{
+	struct env *e = *state;
+	struct call two[2] = {{0}, {0}};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(two); i++)
+		assert_int_equal(call_start(e, &two[i], "large", &(struct fetch_req){.gather = true}, &err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(two); i++) {
+		call_wait(&two[i]);
+		assert_large(&two[i]);
+		assert_true(two[i].largest > 16 * 1024); /* what libcurl hands over at once */
+		assert_true(two[i].largest <= 128 * 1024);
+		call_free(&two[i]);
+	}
+}
+
+static void test_gather_refused(void **state)
+{
+	struct env *e = *state;
+	struct call c = {.data_rc = -ERR_NOSPACE};
+
+	assert_int_equal(call_run_req(e, &c, "large", &(struct fetch_req){.gather = true}), -ERR_NOSPACE);
+	assert_int_equal(c.datas, 1);
+	call_free(&c);
+	assert_still_works(e);
+}
+
+static void test_gather_short(void **state)
+{
+	struct env *e = *state;
+	struct call c = {0};
+
+	e->remote.sock_read_timeout_s = 0.05;
+	assert_int_equal(call_run_req(e, &c, "silent-after-data", &(struct fetch_req){.gather = true}), -ERR_TIMEOUT);
+	assert_body(&c, "hello"); /* was not kept back */
+	call_free(&c);
+}
+
+static bool has_datas(void *arg)
+{
+	struct at_least *a = arg;
+
+	return a->call->datas >= a->n;
+}
+
+static void test_gather_canceled(void **state)
+{
+	struct env *e = *state;
+	struct call c = {.cancel_in_data = true};
+	struct err err;
+
+	assert_int_equal(call_start(e, &c, "large", &(struct fetch_req){.gather = true}, &err), 0);
+	env_wait(e, has_datas, &(struct at_least){.call = &c, .n = 1}, "a piece");
+	wait_no_conns(e);
+	assert_int_equal(c.datas, 1);
+	assert_false(c.done);
+	call_free(&c);
+	assert_still_works(e);
 }
 
 static void test_resume_from_within(void **state)
@@ -506,6 +579,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(test_pause_and_resume),
+		T(test_gather),
+		T(test_gather_refused),
+		T(test_gather_short),
+		T(test_gather_canceled),
 		T(test_resume_from_within),
 		T(test_a_pause_is_no_silence),
 		T(test_cancel_from_within),
