@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLUICE_FORMAT_ABI 4
+#define SLUICE_FORMAT_ABI 5
 
 /* Policies that a format supports, as bits. */
 #define SLUICE_IMMEDIATE 1u
@@ -92,6 +92,9 @@ struct sluice_sync_host {
 	int (*fetch)(struct sluice_sync *s, const struct sluice_fetch *what, struct sluice_fetched *out);
 	/* Declares a unit. Copied; written in batches. What cannot be served (a bad path, URL or digest) fails the sync. */
 	int (*unit)(struct sluice_sync *s, const struct sluice_unit *u);
+	/* Declares a unit that is as it was when this repository was synced last: 1, and nothing more need be said of it. 0: declare it by unit(). `extra_json` is not
+	 * looked at, and of `detail` only whether it is there; so a format that knows a unit's key and artifacts may save itself the rest. */
+	int (*known)(struct sluice_sync *s, const struct sluice_unit *u);
 	/* After a 304: says that upstream has nothing new. Return its result; the sync ends, reported as skipped. */
 	int (*unchanged)(struct sluice_sync *s);
 	void (*progress)(struct sluice_sync *s, const char *code, const char *message, int64_t total /* -1 unknown */,

@@ -48,8 +48,7 @@ struct catalog {
 	struct shm *shm;
 	struct lane readers, writer;
 	int64_t write_began_ns, write_ended_ns; /* of the last write; whoever has the writing connection */
-	atomic_int changes;
-	_Atomic int64_t stored_bytes; /* of artifact_total, as seen last */
+	_Atomic int64_t stored_bytes;           /* of artifact_total, as seen last */
 };
 
 struct txn {
@@ -430,11 +429,6 @@ char *col_dup(struct db_stmt *s, int i, bool *failed)
 	z = slice_dup(db_col_text(s, i));
 	*failed |= z == NULL;
 	return z;
-}
-
-int catalog_count_changes(struct catalog *c, int by)
-{
-	return atomic_fetch_add(&c->changes, by) + by;
 }
 
 int64_t catalog_window_began_us(const struct catalog *c)

@@ -20,11 +20,6 @@ void col_uuid(struct db_stmt *s, int i, struct uuid *out);
 /* malloc'ed, NULL for null; *failed is set when memory is out. */
 char *col_dup(struct db_stmt *s, int i, bool *failed);
 
-/* How many changes have rows in the temporary tables of the writing connection: whoever comes says +1, inside of a
- * write transaction, and whoever goes -1. Returns how many there are now; whoever finds 0 inside of a write
- * transaction may empty them. */
-int catalog_count_changes(struct catalog *c, int by);
-
 /* Superseded publications since then are still answered; 0: none are. */
 int64_t catalog_window_began_us(const struct catalog *c);
 

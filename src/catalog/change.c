@@ -13,7 +13,6 @@
 #include "catalog/task_lock.h"
 #include "catalog/version.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define BATCH 1000
@@ -25,7 +24,51 @@ static void change_free(struct change *ch)
 	buf_fini(&ch->below_from);
 	buf_fini(&ch->below_to);
 	free(ch->states);
+	free(ch->marks);
+	known_free(&ch->known);
+	idset_fini(&ch->declared);
+	idset_fini(&ch->partial);
+	idset_fini(&ch->made);
+	idset_fini(&ch->kept);
+	idset_fini(&ch->removed);
+	idset_fini(&ch->artifacts);
 	free(ch);
+}
+
+int change_mark(struct change *ch, struct idset *set, int64_t id, bool add, struct err *err)
+{
+	bool had = idset_has(set, id);
+
+	if (had == add)
+		return 0;
+	if (ch->mark_count == ch->mark_cap) {
+		size_t cap = ch->mark_cap > 0 ? 2 * ch->mark_cap : 64;
+		struct change_mark *more = realloc(ch->marks, cap * sizeof(*more));
+
+		if (more == NULL)
+			return err_set(err, -ERR_NOMEM, "no memory for a change");
+		ch->marks = more;
+		ch->mark_cap = cap;
+	}
+	if (add && idset_add(set, id) < 0)
+		return err_set(err, -ERR_NOMEM, "no memory for a change");
+	if (!add)
+		idset_remove(set, id);
+	ch->marks[ch->mark_count++] = (struct change_mark){set, id, add};
+	return 0;
+}
+
+void change_marks_end(struct change *ch, bool committed)
+{
+	while (!committed && ch->mark_count > 0) {
+		const struct change_mark *m = &ch->marks[--ch->mark_count];
+
+		if (m->added)
+			idset_remove(m->set, m->id);
+		else
+			(void)idset_add(m->set, m->id); /* its chunk is there */
+	}
+	ch->mark_count = 0;
 }
 
 /* Commits if rc is 0, else rolls back. */
@@ -159,7 +202,6 @@ static int align_to_base(struct change *ch, struct err *err)
 
 int change_begin(struct catalog *c, const struct change_opts *opts, struct change **out, struct err *err)
 {
-	static _Atomic int64_t last_tag;
 	struct change *ch = NULL;
 	struct txn *t = NULL;
 	int rc = change_sweep(c, opts->repository_id, err);
@@ -171,28 +213,13 @@ int change_begin(struct catalog *c, const struct change_opts *opts, struct chang
 		return err_set(err, -ERR_NOMEM, "no memory for a change");
 	ch->c = c;
 	ch->opts = *opts;
-	ch->tag = atomic_fetch_add(&last_tag, 1) + 1;
 	rc = catalog_write(c, &t, err);
 	if (rc < 0)
 		goto out;
-	rc = db_exec(txn_db(t),
-		"CREATE TEMP TABLE IF NOT EXISTS change_unit (tag {int} NOT NULL, content_id {int} NOT NULL, partial "
-		"{int} NOT NULL, made {int} NOT NULL, "
-		"PRIMARY KEY (tag, content_id)) {norowid};"
-		"CREATE TEMP TABLE IF NOT EXISTS change_artifact (tag {int} NOT NULL, content_artifact_id {int} NOT "
-		"NULL, "
-		"PRIMARY KEY (tag, content_artifact_id)) {norowid};",
-		err);
-	if (rc == 0)
-		rc = begin_version(t, ch, err);
-	if (rc == 0)
-		catalog_count_changes(c, 1);
+	rc = begin_version(t, ch, err);
 	rc = end(&t, rc, err);
-	if (rc < 0) {
-		if (ch->version_id != 0)
-			catalog_count_changes(c, -1);
+	if (rc < 0)
 		goto out;
-	}
 	if (opts->base_number >= 0 && opts->base_number != ch->since - 1)
 		rc = align_to_base(ch, err);
 	if (rc < 0)
@@ -211,10 +238,7 @@ static int remove_unit(struct db *db, struct change *ch, int64_t content_id, str
 {
 	int rc = member_remove(db, ch, content_id, err);
 
-	if (rc < 0)
-		return rc;
-	return db_do(db, "DELETE FROM change_unit WHERE tag = $1 AND content_id = $2", err, DB_I64(ch->tag),
-		DB_I64(content_id));
+	return rc < 0 ? rc : change_mark(ch, &ch->declared, content_id, false, err);
 }
 
 static int add_unit(struct db *db, struct change *ch, int64_t content_id, struct err *err)
@@ -229,7 +253,7 @@ static int add_unit(struct db *db, struct change *ch, int64_t content_id, struct
 	if (rc > 0)
 		rc = member_state(db, ch, content_id, &was, err);
 	if (rc == 0)
-		rc = member_declare(db, ch, content_id, false, false, err);
+		rc = member_declare(ch, content_id, false, false, err);
 	if (rc == 0 && was != MEMBER_PRESENT)
 		rc = member_add(db, ch, content_id, was, err);
 	return rc;
@@ -249,6 +273,7 @@ static int for_units(struct change *ch, const int64_t *ids, size_t count,
 		for (size_t j = i; j < MIN(count, i + BATCH) && rc == 0; j++)
 			rc = fn(txn_db(t), ch, ids[j], err);
 		rc = end(&t, rc, err);
+		change_marks_end(ch, rc == 0);
 	}
 	if (rc < 0)
 		buf_reset(&ch->clean_dir);
@@ -300,36 +325,26 @@ void change_missing_fini(struct change_missing *rows, size_t count)
 		free(TAKE(rows[i].url));
 }
 
-static int missing_piece(struct change *ch, int64_t *after, struct change_missing *rows, size_t max, size_t *count,
-	bool *more, struct err *err)
+/* Those of one unit. */
+static int missing_of(struct db *db, struct change *ch, struct change_missing_at *at, struct change_missing *rows,
+	size_t max, size_t *count, struct err *err)
 {
-	int looked = 0, rc;
-	bool failed = false;
+	bool all = idset_has(&ch->kept, at->content_id), failed = false;
 	struct db_stmt *s;
-	struct txn *t;
+	int rc = db_rows(db,
+		"SELECT ca.id, ra.id, ra.size, ra.url, " DIGEST_COLUMNS(
+			"ra.") " FROM content_artifact ca JOIN remote_artifact ra ON ra.content_artifact_id = ca.id "
+			       "AND ra.remote_id = $1 WHERE ca.content_id = $2 AND ca.id > $3 AND ca.artifact_id IS "
+			       "NULL ORDER BY ca.id",
+		&s, err, DB_I64(ch->opts.remote_id), DB_I64(at->content_id), DB_I64(at->content_artifact_id));
 
-	/* The temporary tables are the writing connection's. */
-	rc = catalog_write(ch->c, &t, err);
-	if (rc < 0)
-		return rc;
-	rc = db_rows(txn_db(t),
-		"SELECT d.content_artifact_id, ra.id, ra.size, ra.url, " DIGEST_COLUMNS(
-			"ra.") " FROM change_artifact d "
-			       "JOIN content_artifact ca ON ca.id = d.content_artifact_id LEFT JOIN remote_artifact ra "
-			       "ON ca.artifact_id IS NULL AND ra.content_artifact_id = ca.id AND ra.remote_id = $1 "
-			       "WHERE d.tag = $2 AND d.content_artifact_id > $3 ORDER BY d.content_artifact_id LIMIT "
-			       "$4",
-		&s, err, DB_I64(ch->opts.remote_id), DB_I64(ch->tag), DB_I64(*after), DB_I64(LOOK));
-	if (rc < 0)
-		goto out;
 	while (rc >= 0 && *count < max && (rc = db_step(s, err)) == 1) {
 		struct change_missing *m = &rows[*count];
 
-		looked++;
-		*after = db_col_i64(s, 0);
-		if (db_col_null(s, 1))
+		at->content_artifact_id = db_col_i64(s, 0);
+		if (!all && !idset_has(&ch->artifacts, at->content_artifact_id))
 			continue;
-		*m = (struct change_missing){.content_artifact_id = *after,
+		*m = (struct change_missing){.content_artifact_id = at->content_artifact_id,
 			.remote_artifact_id = db_col_i64(s, 1),
 			.size = col_size(s, 2),
 			.url = col_dup(s, 3, &failed)};
@@ -340,21 +355,42 @@ static int missing_piece(struct change *ch, int64_t *after, struct change_missin
 			(*count)++;
 	}
 	db_done(&s);
-out:
-	*more = rc >= 0 && *count < max && looked == LOOK;
-	txn_end(&t);
 	return rc < 0 ? rc : 0;
 }
 
-int change_missing_next(
-	struct change *ch, int64_t after_ca_id, struct change_missing *rows, size_t max, size_t *count, struct err *err)
+static int missing_piece(struct change *ch, struct change_missing_at *at, struct change_missing *rows, size_t max,
+	size_t *count, bool *more, struct err *err)
+{
+	struct txn *t;
+	int rc = catalog_read(ch->c, &t, err);
+
+	if (rc < 0)
+		return rc;
+	for (int looked = 0; rc == 0 && *count < max && looked < LOOK; looked++) {
+		if (!at->begun) {
+			int64_t next = idset_next(&ch->declared, at->content_id);
+
+			*more = next >= 0;
+			if (!*more)
+				break;
+			*at = (struct change_missing_at){.content_id = next};
+		}
+		rc = missing_of(txn_db(t), ch, at, rows, max, count, err);
+		at->begun = *count == max; /* else it was the last of them */
+	}
+	txn_end(&t);
+	return rc;
+}
+
+int change_missing_next(struct change *ch, struct change_missing_at *at, struct change_missing *rows, size_t max,
+	size_t *count, struct err *err)
 {
 	bool more = true;
 	size_t n = 0;
 	int rc = 0;
 
 	while (rc == 0 && more && n < max)
-		rc = missing_piece(ch, &after_ca_id, rows, max, &n, &more, err);
+		rc = missing_piece(ch, at, rows, max, &n, &more, err);
 	if (rc < 0) {
 		change_missing_fini(rows, n);
 		return rc;
@@ -365,14 +401,33 @@ int change_missing_next(
 
 /* --- finish --- */
 
-static int drop_remote_artifacts(struct db *db, const struct change *ch, int64_t content_id, struct err *err)
+static int drop_remote_artifacts(struct db *db, struct change *ch, int64_t content_id, struct err *err)
 {
-	return db_do(db,
-		"DELETE FROM remote_artifact WHERE remote_id = $1 "
-		"AND content_artifact_id IN (SELECT id FROM content_artifact WHERE content_id = $2) "
-		"AND NOT EXISTS (SELECT 1 FROM change_artifact x WHERE x.tag = $3 "
-		"AND x.content_artifact_id = remote_artifact.content_artifact_id)",
-		err, DB_I64(ch->opts.remote_id), DB_I64(content_id), DB_I64(ch->tag));
+	struct {
+		int64_t id, content_artifact_id;
+	} offers[BATCH];
+	int64_t after = 0;
+	size_t n = BATCH;
+	struct db_stmt *s;
+	int rc = 0;
+
+	while (rc == 0 && n == BATCH) {
+		rc = db_rows(db,
+			"SELECT ra.id, ca.id FROM content_artifact ca JOIN remote_artifact ra ON "
+			"ra.content_artifact_id = ca.id "
+			"AND ra.remote_id = $1 WHERE ca.content_id = $2 AND ca.id > $3 ORDER BY ca.id LIMIT $4",
+			&s, err, DB_I64(ch->opts.remote_id), DB_I64(content_id), DB_I64(after), DB_I64(BATCH));
+		for (n = 0; rc >= 0 && n < BATCH && (rc = db_step(s, err)) == 1; n++) {
+			offers[n].id = db_col_i64(s, 0);
+			offers[n].content_artifact_id = after = db_col_i64(s, 1);
+		}
+		db_done(&s);
+		rc = MIN(rc, 0);
+		for (size_t i = 0; i < n && rc == 0; i++)
+			if (!idset_has(&ch->artifacts, offers[i].content_artifact_id))
+				rc = db_do(db, "DELETE FROM remote_artifact WHERE id = $1", err, DB_I64(offers[i].id));
+	}
+	return rc;
 }
 
 /* Units of the repository that were not declared. Mirrors let them go. Of what leaves the repository the remote's offers go too; what stays keeps them, because
@@ -392,24 +447,24 @@ static int settle_piece(struct change *ch, int64_t *after, bool *more, struct er
 	if (rc < 0)
 		return rc;
 	rc = db_rows(txn_db(t),
-		"SELECT rc.content_id, rc.version_removed, d.partial FROM repository_content rc "
-		"LEFT JOIN change_unit d ON d.tag = $1 AND d.content_id = rc.content_id "
-		"WHERE rc.repository_id = $2 AND rc.content_id > $3 AND (rc.version_removed IS NULL OR "
-		"rc.version_removed = $4) "
-		"ORDER BY rc.content_id LIMIT $5",
-		&s, err, DB_I64(ch->tag), DB_I64(ch->opts.repository_id), DB_I64(*after), DB_I64(ch->number),
-		DB_I64(LOOK));
+		"SELECT content_id, version_removed FROM repository_content WHERE repository_id = $1 AND content_id > "
+		"$2 "
+		"AND (version_removed IS NULL OR version_removed = $3) ORDER BY content_id LIMIT $4",
+		&s, err, DB_I64(ch->opts.repository_id), DB_I64(*after), DB_I64(ch->number), DB_I64(LOOK));
 	if (rc < 0)
 		goto out;
 	while (n < BATCH && (rc = db_step(s, err)) == 1) {
+		bool declared, present = db_col_null(s, 1);
+
 		looked++;
 		*after = db_col_i64(s, 0);
-		if (!db_col_null(s, 2) && db_col_i64(s, 2) == 0)
+		declared = idset_has(&ch->declared, *after);
+		if (declared && !idset_has(&ch->partial, *after))
 			continue;
 		todo[n].id = *after;
-		todo[n].remove = ch->opts.mirror && db_col_null(s, 1) && db_col_null(s, 2);
+		todo[n].remove = ch->opts.mirror && present && !declared;
 		/* Replaced, let go, or declared with fewer artifacts than it has. */
-		todo[n].drop = todo[n].remove || !db_col_null(s, 1) || !db_col_null(s, 2);
+		todo[n].drop = todo[n].remove || !present || declared;
 		n++;
 	}
 	db_done(&s);
@@ -494,22 +549,6 @@ static int complete_in(struct txn *t, struct change *ch, struct change_result *o
 	return rc;
 }
 
-/* Its rows in the temporary tables, at once when no other change has any: else with the last one. */
-static void leave(struct change *ch)
-{
-	struct txn *t;
-	int left = catalog_count_changes(ch->c, -1);
-
-	if (left > 0 || catalog_write(ch->c, &t, NULL) < 0)
-		return;
-	/* Another change may have begun; and what cannot be emptied only takes space, its tag is not used again. */
-	if (catalog_count_changes(ch->c, 0) == 0 && db_do(txn_db(t), "DELETE FROM change_unit", NULL) == 0 &&
-		db_do(txn_db(t), "DELETE FROM change_artifact", NULL) == 0)
-		(void)txn_commit(&t, NULL);
-	else
-		txn_end(&t);
-}
-
 static int settle(struct change *ch, struct err *err)
 {
 	bool more = !ch->settled && (ch->opts.mirror || ch->opts.remote_id != 0);
@@ -563,7 +602,6 @@ int change_finish_with(struct change **pch, int (*also)(struct txn *t, void *arg
 	}
 	if (result.changed)
 		version_retain(ch->c, ch->opts.repository_id);
-	leave(ch);
 	change_free(TAKE(*pch));
 	*out = result;
 	return 0;
@@ -591,29 +629,22 @@ static int undo(struct catalog *c, int64_t repository_id, int64_t number, struct
  * same transaction that looks takes it away. A row of repository_path has its unit's in repository_content. */
 static int forget_piece(struct change *ch, int64_t *after, size_t *count, struct err *err)
 {
-	int64_t ids[BATCH];
-	struct db_stmt *s;
 	struct txn *t;
+	int64_t id;
 	int rc = catalog_write(ch->c, &t, err);
 
 	*count = 0;
 	if (rc < 0)
 		return rc;
-	rc = db_rows(txn_db(t),
-		"SELECT content_id FROM change_unit WHERE tag = $1 AND content_id > $2 AND made = 1 ORDER BY "
-		"content_id "
-		"LIMIT $3",
-		&s, err, DB_I64(ch->tag), DB_I64(*after), DB_I64(BATCH));
-	if (rc == 0)
-		rc = read_ids(s, ids, BATCH, count, err);
-	for (size_t i = 0; i < *count && rc == 0; i++) {
-		*after = ids[i];
+	while (rc == 0 && *count < BATCH && (id = idset_next(&ch->made, *after)) >= 0) {
+		*after = id;
+		(*count)++;
 		rc = db_do(txn_db(t),
 			"DELETE FROM content WHERE id = $1 "
 			"AND NOT EXISTS (SELECT 1 FROM repository_content x WHERE x.content_id = $1) "
 			"AND NOT EXISTS (SELECT 1 FROM published_artifact x JOIN content_artifact ca "
 			"ON ca.id = x.content_artifact_id WHERE ca.content_id = $1)",
-			err, DB_I64(ids[i]));
+			err, DB_I64(id));
 	}
 	return end(&t, rc, err);
 }
@@ -646,7 +677,6 @@ void change_abort(struct change **pch)
 			(long long)ch->number, (long long)ch->opts.repository_id, err.msg);
 	else
 		forget_units(ch);
-	leave(ch);
 	change_free(ch);
 }
 

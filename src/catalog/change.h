@@ -59,15 +59,25 @@ int change_remove_all(struct change *ch, struct err *err);
 /* Adds existing content by id (copy); same rules as change_declare. */
 int change_add(struct change *ch, const int64_t *content_ids, size_t count, struct err *err);
 
-/* Artifacts of this change's declared units that are not saved, in id order after `after_ca_id`, for immediate downloads: at most
- * `max` rows into caller's array; *count of them. */
+/* What the version held when the change began is remembered, as far as memory goes, for change_keep. After change_begin, if at all. */
+int change_know(struct change *ch, struct err *err);
+/* Declares a unit by what change_know remembers. 1: that was all, for it is in the version, and everything but `extra` and the bytes of `detail` is as here (without
+ * `artifact_id`s); the results are not filled in. 0: it has to be declared by change_declare. `detail` with p != NULL: it has one. */
+int change_keep(struct change *ch, const struct change_unit *u);
+
+/* Artifacts of this change's declared units that are not saved, for immediate downloads: at most `max` rows into caller's array; *count of them. *at is
+ * zeroed before the first call. */
 struct change_missing {
 	int64_t content_artifact_id, remote_artifact_id, size;
 	struct digests digests;
 	char *url; /* malloc'ed */
 };
-int change_missing_next(struct change *ch, int64_t after_ca_id, struct change_missing *rows, size_t max, size_t *count,
-	struct err *err);
+struct change_missing_at {
+	int64_t content_id, content_artifact_id;
+	bool begun;
+};
+int change_missing_next(struct change *ch, struct change_missing_at *at, struct change_missing *rows, size_t max,
+	size_t *count, struct err *err);
 void change_missing_fini(struct change_missing *rows, size_t count);
 
 struct change_result {

@@ -216,10 +216,7 @@ static int set_artifacts(struct db *db, struct change *ch, struct change_unit *u
 			continue;
 		rc = set_remote_artifact(db, ch, a, &ch->states[i], err);
 		if (rc == 0)
-			rc = db_do(db,
-				"INSERT INTO change_artifact (tag, content_artifact_id) VALUES ($1, $2) "
-				"ON CONFLICT (tag, content_artifact_id) DO NOTHING",
-				err, DB_I64(ch->tag), DB_I64(a->content_artifact_id));
+			rc = change_mark(ch, &ch->artifacts, a->content_artifact_id, true, err);
 	}
 	return rc;
 }
@@ -251,7 +248,7 @@ static int declare_unit(struct txn *t, struct change *ch, struct change_unit *u,
 			"NOTHING",
 			err, DB_I64(u->content_id), DB_BLOB(u->detail.p, u->detail.n));
 	if (rc == 0)
-		rc = member_declare(db, ch, u->content_id, partial, u->is_new, err);
+		rc = member_declare(ch, u->content_id, partial, u->is_new, err);
 	if (rc == 0)
 		rc = set_artifacts(db, ch, u, was, err);
 	if (rc < 0 || was == MEMBER_PRESENT)
@@ -273,6 +270,7 @@ int change_declare(struct change *ch, struct change_unit *units, size_t count, s
 		rc = txn_commit(&t, err);
 	else
 		txn_end(&t);
+	change_marks_end(ch, rc == 0);
 	if (rc < 0)
 		buf_reset(&ch->clean_dir); /* what made it so was rolled back */
 	return rc;

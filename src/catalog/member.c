@@ -20,23 +20,17 @@ int member_state(struct db *db, const struct change *ch, int64_t content_id, enu
 	return 0;
 }
 
-int member_declare(struct db *db, const struct change *ch, int64_t content_id, bool partial, bool made, struct err *err)
+int member_declare(struct change *ch, int64_t content_id, bool partial, bool made, struct err *err)
 {
-	return db_do(db,
-		"INSERT INTO change_unit (tag, content_id, partial, made) VALUES ($1, $2, $3, $4) ON CONFLICT (tag, "
-		"content_id) "
-		"DO NOTHING",
-		err, DB_I64(ch->tag), DB_I64(content_id), DB_I64(partial), DB_I64(made));
-}
+	int rc;
 
-/* 1 when it was declared by this change. */
-static int is_declared(struct db *db, const struct change *ch, int64_t content_id, struct err *err)
-{
-	struct db_stmt *s;
-	int rc = db_first(db, "SELECT 1 FROM change_unit WHERE tag = $1 AND content_id = $2", &s, err, DB_I64(ch->tag),
-		DB_I64(content_id));
-
-	db_done(&s);
+	if (idset_has(&ch->declared, content_id))
+		return 0;
+	rc = change_mark(ch, &ch->declared, content_id, true, err);
+	if (rc == 0 && partial)
+		rc = change_mark(ch, &ch->partial, content_id, true, err);
+	if (rc == 0 && made)
+		rc = change_mark(ch, &ch->made, content_id, true, err);
 	return rc;
 }
 
@@ -44,11 +38,13 @@ static int is_declared(struct db *db, const struct change *ch, int64_t content_i
 	"repository_id = $1 AND relative_path IN (SELECT relative_path FROM content_artifact " \
 	"WHERE content_id = $2) AND content_artifact_id IN (SELECT id FROM content_artifact WHERE content_id = $2) "
 
-int member_remove(struct db *db, const struct change *ch, int64_t content_id, struct err *err)
+int member_remove(struct db *db, struct change *ch, int64_t content_id, struct err *err)
 {
 	int64_t repository_id = ch->opts.repository_id;
 	int rc;
 
+	if (idset_add(&ch->removed, content_id) < 0)
+		return err_set(err, -ERR_NOMEM, "no memory for a change");
 	rc = db_do(db,
 		"DELETE FROM repository_path WHERE " PATHS_OF_UNIT "AND version_added = $3 AND version_removed IS NULL",
 		err, DB_I64(repository_id), DB_I64(content_id), DB_I64(ch->number));
@@ -75,21 +71,18 @@ int member_remove(struct db *db, const struct change *ch, int64_t content_id, st
 /* --- paths --- */
 
 /* The unit at `s` (content, path) is where another one wants to be: it goes, or the change fails. */
-static int displace(struct db *db, const struct change *ch, struct db_stmt *s, struct slice path, struct err *err)
+static int displace(struct db *db, struct change *ch, struct db_stmt *s, struct slice path, struct err *err)
 {
 	int64_t other = db_col_i64(s, 0);
-	bool same = slice_eq(db_col_text(s, 1), path);
-	int rc = is_declared(db, ch, other, err);
+	bool same = slice_eq(db_col_text(s, 1), path), declared = idset_has(&ch->declared, other);
 
-	if (rc < 0)
-		return rc;
-	if (rc == 1 && same)
+	if (declared && same)
 		return err_set(
 			err, -ERR_EXISTS, "[PLP0022] two units of one version have the path '%.*s'", SLICE_ARG(path));
 	if (same && ch->opts.keep_existing)
 		return err_set(err, -ERR_EXISTS, "[PLP0023] another unit of the repository has the path '%.*s'",
 			SLICE_ARG(path));
-	if (rc == 1 || (!same && !ch->opts.mirror)) {
+	if (declared || (!same && !ch->opts.mirror)) {
 		struct slice p = db_col_text(s, 1);
 
 		return err_set(err, -ERR_EXISTS,
@@ -100,7 +93,7 @@ static int displace(struct db *db, const struct change *ch, struct db_stmt *s, s
 }
 
 /* Whoever has a directory of `path` as its path. */
-static int clear_dir(struct db *db, const struct change *ch, struct slice dir, struct slice path, struct err *err)
+static int clear_dir(struct db *db, struct change *ch, struct slice dir, struct slice path, struct err *err)
 {
 	struct db_stmt *s;
 	int rc, gone;

@@ -21,6 +21,11 @@ static int host_unit(struct sluice_sync *s, const struct sluice_unit *u)
 	return units_add(s, u);
 }
 
+static int host_known(struct sluice_sync *s, const struct sluice_unit *u)
+{
+	return s->err.code != 0 ? s->err.code : units_known(s, u);
+}
+
 static int host_unchanged(struct sluice_sync *s)
 {
 	if (s->err.code != 0)
@@ -89,6 +94,7 @@ static int host_read_more(struct sluice_sync *s, struct sluice_reading *r)
 const struct sluice_sync_host sync_host = {
 	.fetch = host_fetch,
 	.unit = host_unit,
+	.known = host_known,
 	.unchanged = host_unchanged,
 	.progress = host_progress,
 	.fail = host_fail,

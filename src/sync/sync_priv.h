@@ -35,6 +35,8 @@ struct units {
 	struct change_unit *unit; /* UNITS_MAX */
 	bool **undeferred;        /* of each unit: NULL, or which of its artifacts must be had now */
 	size_t count;
+	struct change_artifact *scratch; /* of the unit at hand, borrowed from the format */
+	size_t scratch_cap;
 };
 
 struct sluice_sync {
@@ -77,6 +79,8 @@ extern const struct sluice_sync_host sync_host;
 int units_init(struct sluice_sync *s);
 void units_fini(struct sluice_sync *s);
 int units_add(struct sluice_sync *s, const struct sluice_unit *u);
+/* As sluice_sync_host.known. */
+int units_known(struct sluice_sync *s, const struct sluice_unit *u);
 int units_flush(struct sluice_sync *s);
 int sync_begin_change(struct sluice_sync *s); /* unless it is begun */
 

@@ -217,17 +217,14 @@ static int skip(struct sluice_sync *s)
 /* Everything that this sync declared and that is not there. */
 struct missing_walk {
 	struct sluice_sync *s;
-	int64_t after;
+	struct change_missing_at at;
 };
 
 static int next_missing(void *arg, struct change_missing *rows, size_t max, size_t *count, struct err *err)
 {
 	struct missing_walk *w = arg;
-	int rc = change_missing_next(w->s->change, w->after, rows, max, count, err);
 
-	if (rc == 0 && *count > 0)
-		w->after = rows[*count - 1].content_artifact_id;
-	return rc;
+	return change_missing_next(w->s->change, &w->at, rows, max, count, err);
 }
 
 static int download_missing(struct sluice_sync *s)

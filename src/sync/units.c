@@ -1,5 +1,5 @@
-/* What a format declares: checked, copied, and written a thousand units at a time. Everything here came out of foreign
- * metadata through a format that may be somebody else's: nothing is taken for granted. */
+/* What a format declares: checked, copied, and written a thousand units at a time, unless the version has it just so already. Everything here
+ * came out of foreign metadata through a format that may be somebody else's: nothing is taken for granted. */
 #include "sync/acs.h"
 #include "sync/sync_priv.h"
 
@@ -25,6 +25,7 @@ void units_fini(struct sluice_sync *s)
 	arena_fini(&s->units.arena);
 	free(s->units.unit);
 	free(s->units.undeferred);
+	free(s->units.scratch);
 }
 
 static int no_memory(struct sluice_sync *s)
@@ -42,18 +43,17 @@ static int bad_unit(struct sluice_sync *s, const struct sluice_unit *u, const ch
 		why);
 }
 
-/* NUL-terminated, and not counted: for borrowing by the catalog as a slice. */
-static int copy(struct sluice_sync *s, const char *z, struct slice *out)
+static int copy(struct sluice_sync *s, struct slice from, struct slice *out)
 {
 	char *p;
 
 	*out = SLICE_NULL;
-	if (z == NULL)
+	if (from.p == NULL)
 		return 0;
-	p = arena_strdup(&s->units.arena, slice_str(z));
+	p = arena_strdup(&s->units.arena, from);
 	if (p == NULL)
 		return no_memory(s);
-	*out = slice_str(p);
+	*out = slice_of(p, from.n);
 	return 0;
 }
 
@@ -78,7 +78,7 @@ static bool digests_allowed(const struct sluice_sync *s, const struct digests *d
 	return ds->have == 0;
 }
 
-static int copy_digests(
+static int read_digests(
 	struct sluice_sync *s, const struct sluice_unit *u, const struct sluice_artifact *from, struct digests *to)
 {
 	to->have = 0;
@@ -91,11 +91,6 @@ static int copy_digests(
 		if (digests_set_hex(to, alg, slice_str(from->digests[i].hex)) != 0)
 			return bad_unit(s, u, "a malformed digest");
 	}
-	/* Found out now, and not by the first client: nobody could ever be served it. */
-	if (!digests_allowed(s, to))
-		return err_set(&s->err, -ERR_UNSUPPORTED,
-			"[PLP0020] %s: none of its digests is among storage.allowed_checksums (%s)",
-			from->relative_path, s->env->settings->storage_allowed_checksums);
 	return 0;
 }
 
@@ -150,6 +145,7 @@ int units_save_kept(struct sluice_sync *s, const char *name, struct change_artif
 	return 0;
 }
 
+/* `to` is what was borrowed of `from`. */
 static int copy_artifact(struct sluice_sync *s, const struct sluice_unit *u, const struct sluice_artifact *from,
 	struct change_artifact *to)
 {
@@ -159,17 +155,18 @@ static int copy_artifact(struct sluice_sync *s, const struct sluice_unit *u, con
 
 	if (from->relative_path == NULL || (from->url == NULL && from->kept == NULL))
 		return bad_unit(s, u, "an artifact without path or URL");
-	if (url_relpath_check(slice_str(from->relative_path), &why) != 0)
+	if (url_relpath_check(to->relative_path, &why) != 0)
 		return bad_unit(s, u, why.msg);
-	if (from->url != NULL && url_parse(slice_str(from->url), &url, &why) != 0)
+	if (from->url != NULL && url_parse(to->url, &url, &why) != 0)
 		return bad_unit(s, u, why.msg);
-	to->size = from->size >= 0 ? from->size : -1;
-	to->pinned = from->never_deferred || from->kept != NULL;
-	rc = copy(s, from->relative_path, &to->relative_path);
+	/* Found out now, and not by the first client: nobody could ever be served it. */
+	if (!digests_allowed(s, &to->digests))
+		return err_set(&s->err, -ERR_UNSUPPORTED,
+			"[PLP0020] %s: none of its digests is among storage.allowed_checksums (%s)",
+			from->relative_path, s->env->settings->storage_allowed_checksums);
+	rc = copy(s, to->relative_path, &to->relative_path);
 	if (rc == 0)
-		rc = copy(s, from->url, &to->url);
-	if (rc == 0)
-		rc = copy_digests(s, u, from, &to->digests);
+		rc = copy(s, to->url, &to->url);
 	if (rc == 0 && from->kept != NULL && s->acs_id == 0)
 		rc = units_save_kept(s, from->kept, to);
 	return rc;
@@ -188,18 +185,57 @@ static int check_extra(struct sluice_sync *s, const struct sluice_unit *u)
 	return object ? 0 : bad_unit(s, u, "its fields are no JSON object");
 }
 
+/* The unit as the catalog takes it, by the format's own strings. *plain: nothing of it has to be saved or downloaded now. */
+static int borrow(struct sluice_sync *s, const struct sluice_unit *u, struct change_unit *to, bool *plain)
+{
+	struct units *us = &s->units;
+	int rc = 0;
+
+	if (u->type == NULL || u->natural_key == NULL || u->natural_key[0] == '\0')
+		return bad_unit(s, u, "it has no type or no natural key");
+	if (u->artifact_count > us->scratch_cap) {
+		struct change_artifact *more = u->artifact_count > UNITS_BYTES_MAX / sizeof(*more)
+						       ? NULL
+						       : realloc(us->scratch, u->artifact_count * sizeof(*more));
+
+		if (more == NULL)
+			return no_memory(s);
+		us->scratch = more;
+		us->scratch_cap = u->artifact_count;
+	}
+	*to = (struct change_unit){
+		.type = slice_str(u->type),
+		.natural_key = slice_str(u->natural_key),
+		.detail = slice_of(u->detail, u->detail_size),
+		.artifacts = us->scratch,
+		.artifact_count = u->artifact_count,
+	};
+	*plain = true;
+	for (size_t i = 0; rc == 0 && i < u->artifact_count; i++) {
+		const struct sluice_artifact *from = &u->artifacts[i];
+
+		us->scratch[i] = (struct change_artifact){
+			.relative_path = slice_str(from->relative_path),
+			.url = slice_str(from->url),
+			.size = from->size >= 0 ? from->size : -1,
+			.pinned = from->never_deferred || from->kept != NULL,
+		};
+		*plain = *plain && !us->scratch[i].pinned;
+		rc = read_digests(s, u, from, &us->scratch[i].digests);
+	}
+	return rc;
+}
+
 static int copy_artifacts(struct sluice_sync *s, const struct sluice_unit *u, struct change_unit *to, bool **undeferred)
 {
 	struct arena *a = &s->units.arena;
 	int rc = 0;
 
-	if (u->artifact_count > UNITS_BYTES_MAX / sizeof(*to->artifacts))
-		return no_memory(s);
-	to->artifact_count = u->artifact_count;
-	to->artifacts = arena_zalloc(a, MAX(u->artifact_count, 1) * sizeof(*to->artifacts));
+	to->artifacts = arena_alloc(a, MAX(u->artifact_count, 1) * sizeof(*to->artifacts));
 	if (to->artifacts == NULL)
 		return no_memory(s);
 	for (size_t i = 0; rc == 0 && i < u->artifact_count; i++) {
+		to->artifacts[i] = s->units.scratch[i];
 		rc = copy_artifact(s, u, &u->artifacts[i], &to->artifacts[i]);
 		if (rc != 0 || !u->artifacts[i].never_deferred)
 			continue;
@@ -212,24 +248,24 @@ static int copy_artifacts(struct sluice_sync *s, const struct sluice_unit *u, st
 	return rc;
 }
 
-int units_add(struct sluice_sync *s, const struct sluice_unit *u)
+/* Behind those that are declared now. */
+static int add(struct sluice_sync *s, const struct sluice_unit *u, const struct change_unit *borrowed)
 {
 	struct units *us = &s->units;
 	struct change_unit *to = &us->unit[us->count];
 	int rc;
 
-	if (u->type == NULL || u->natural_key == NULL || u->natural_key[0] == '\0' ||
-		!slice_is_utf8(slice_str(u->natural_key)))
-		return bad_unit(s, u, "it has no type or no natural key");
-	*to = (struct change_unit){.artifact_count = 0};
+	if (!slice_is_utf8(borrowed->natural_key))
+		return bad_unit(s, u, "its natural key is no UTF-8");
+	*to = *borrowed;
 	us->undeferred[us->count] = NULL;
 	rc = check_extra(s, u);
 	if (rc == 0)
-		rc = copy(s, u->type, &to->type);
+		rc = copy(s, borrowed->type, &to->type);
 	if (rc == 0)
-		rc = copy(s, u->natural_key, &to->natural_key);
+		rc = copy(s, borrowed->natural_key, &to->natural_key);
 	if (rc == 0)
-		rc = copy(s, u->extra_json, &to->extra);
+		rc = copy(s, slice_str(u->extra_json), &to->extra);
 	if (rc == 0 && u->detail != NULL)
 		rc = copy_detail(s, u, &to->detail);
 	if (rc == 0)
@@ -241,6 +277,40 @@ int units_add(struct sluice_sync *s, const struct sluice_unit *u)
 	return us->count == UNITS_MAX || us->arena.used > UNITS_BYTES ? units_flush(s) : 0;
 }
 
+/* 1: it is declared already; the change has begun. */
+static int keep(struct sluice_sync *s, const struct change_unit *borrowed)
+{
+	int rc = sync_begin_change(s);
+
+	if (rc == 0 && change_keep(s->change, borrowed) == 1) {
+		s->declared++;
+		rc = 1;
+	}
+	return rc;
+}
+
+int units_known(struct sluice_sync *s, const struct sluice_unit *u)
+{
+	struct change_unit borrowed;
+	bool plain;
+	int rc = borrow(s, u, &borrowed, &plain);
+
+	return rc == 0 && plain && s->acs_id == 0 ? keep(s, &borrowed) : rc;
+}
+
+int units_add(struct sluice_sync *s, const struct sluice_unit *u)
+{
+	struct change_unit borrowed;
+	bool plain;
+	int rc = borrow(s, u, &borrowed, &plain);
+
+	if (rc == 0 && plain && s->acs_id == 0)
+		rc = keep(s, &borrowed);
+	if (rc != 0)
+		return MIN(rc, 0);
+	return add(s, u, &borrowed);
+}
+
 int sync_begin_change(struct sluice_sync *s)
 {
 	const struct change_opts opts = {
@@ -250,7 +320,12 @@ int sync_begin_change(struct sluice_sync *s)
 		.base_number = -1,
 	};
 
-	return s->change != NULL ? 0 : change_begin(s->env->catalog, &opts, &s->change, &s->err);
+	int rc;
+
+	if (s->change != NULL)
+		return 0;
+	rc = change_begin(s->env->catalog, &opts, &s->change, &s->err);
+	return rc == 0 ? change_know(s->change, &s->err) : rc;
 }
 
 /* Walks the artifacts of the batch that must be had now and are not there. */

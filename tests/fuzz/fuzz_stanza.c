@@ -45,7 +45,7 @@ static int rewrite(void *arg, const struct stanza *s, struct err *err)
 	char arch[64];
 
 	r->stanzas++;
-	BUG(package_parse(s, &p, err) != 0);
+	BUG(package_parse(s, &p, err) != 0 || package_fields_read(s, &p, err) != 0);
 	BUG(package_write(&(struct sluice_file){.relative_path = p.path,
 				  .size = p.size,
 				  .digests = p.digest,
@@ -69,6 +69,7 @@ static int note(void *arg, const struct stanza *s, struct err *err)
 	}
 	if (package_parse(s, &p, &ignored) == 0) {
 		BUG(url_relpath_check(slice_str(p.path), NULL) != 0);
+		BUG(package_fields_read(s, &p, &ignored) != 0);
 		BUG(p.size < 0 || p.digest_count == 0 || p.extra_json == NULL);
 		BUG(!slice_is_utf8(slice_str(p.extra_json)));
 		buf_adds(arg, p.key);

@@ -2,6 +2,7 @@
  * nothing. */
 #include "formats/deb/fields.h"
 
+#include "base/buf.h"
 #include "base/check.h"
 
 #include <stdlib.h>
@@ -50,17 +51,37 @@ static const char *member_of(const struct deb_field *known, struct slice name)
 }
 
 /* As one field's part of the digest that tells two stanzas of one file apart. */
-static void digest_field(struct hasher *h, const struct stanza_field *f)
+static void add_field(struct buf *b, const struct stanza_field *f)
 {
-	for (size_t i = 0; i < f->name.n; i++) {
-		char c = f->name.p[i];
+	size_t at = b->n;
 
-		c = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-		hasher_add(h, &c, 1);
+	buf_add_slice(b, f->name);
+	for (; b->failed == 0 && at < b->n; at++)
+		b->p[at] = (char)(b->p[at] >= 'A' && b->p[at] <= 'Z' ? b->p[at] - 'A' + 'a' : b->p[at]);
+	buf_adds(b, ":");
+	buf_add_slice(b, f->value);
+	buf_adds(b, "\n");
+}
+
+int fields_digest(const struct stanza *s, fields_filter *leave_out, char out[33])
+{
+	struct buf text = BUF_INIT(0);
+	struct hasher *h = NULL;
+	struct digests ds;
+	int rc;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (!leave_out(s->fields[i].name))
+			add_field(&text, &s->fields[i]);
+	rc = text.failed == 0 ? hasher_new(0, &h) : text.failed;
+	if (rc == 0) {
+		hasher_add(h, text.p, text.n);
+		hasher_end(h, &ds);
+		(void)hex_of(ds.d[DIGEST_SHA256], 16, out);
 	}
-	hasher_add(h, ":", 1);
-	hasher_add(h, f->value.p, f->value.n);
-	hasher_add(h, "\n", 1);
+	hasher_free(&h);
+	buf_fini(&text);
+	return rc == 0 ? 0 : -ERR_NOMEM;
 }
 
 static int add_custom(json_t *custom, const struct stanza_field *f)
@@ -72,42 +93,24 @@ static int add_custom(json_t *custom, const struct stanza_field *f)
 	return rc;
 }
 
-int fields_read(
-	const struct stanza *s, const struct deb_field *known, bool (*leave_out)(struct slice name), struct fields *out)
+json_t *fields_read(const struct stanza *s, const struct deb_field *known, fields_filter *leave_out)
 {
 	json_t *o = json_object(), *custom = json_object();
-	struct hasher *h = NULL;
-	struct digests ds;
-	int rc = hasher_new(0, &h);
+	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < s->count; i++) {
 		const struct stanza_field *f = &s->fields[i];
-		const char *member = member_of(known, f->name);
+		const char *member;
 
 		if (leave_out(f->name))
 			continue;
-		digest_field(h, f);
+		member = member_of(known, f->name);
 		rc = member != NULL ? json_object_set_new(o, member, text_of(f->value)) : add_custom(custom, f);
 	}
 	if (rc == 0 && json_object_size(custom) > 0)
 		rc = json_object_set(o, "custom_fields", custom);
-	if (rc == 0) {
-		hasher_end(h, &ds);
-		(void)hex_of(ds.d[DIGEST_SHA256], 16, out->digest);
-		out->object = o;
-	} else {
-		json_decref(o);
-	}
-	hasher_free(&h);
+	if (rc != 0)
+		json_decref(TAKE(o));
 	json_decref(custom);
-	return rc == 0 ? 0 : -ERR_NOMEM;
-}
-
-char *fields_take(struct fields *f)
-{
-	json_t *o = TAKE(f->object);
-	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-
-	json_decref(o);
-	return text;
+	return o;
 }

@@ -11,15 +11,12 @@
 struct deb_field {
 	const char *name, *member; /* "Multi-Arch", "multi_arch"; NULL ends a table */
 };
-struct fields {
-	json_t *object;
-	char digest[33]; /* of what the fields say: hex */
-};
+/* `leave_out`: fields that say where and what the files are, and do not make it another stanza. */
+typedef bool fields_filter(struct slice name);
 
-/* `leave_out`: fields that say where and what the files are, and do not make it another stanza. -ERR_NOMEM. */
-int fields_read(const struct stanza *s, const struct deb_field *known, bool (*leave_out)(struct slice name),
-	struct fields *out);
-/* The object as text, malloc'ed; NULL: no memory. It is gone afterwards. */
-char *fields_take(struct fields *f);
+/* Of what the fields say: hex. -ERR_NOMEM. */
+int fields_digest(const struct stanza *s, fields_filter *leave_out, char out[33]);
+/* The fields as a JSON object; the caller's. NULL: no memory. */
+json_t *fields_read(const struct stanza *s, const struct deb_field *known, fields_filter *leave_out);
 
 #endif

@@ -121,7 +121,8 @@ static int refuse(struct indexing *x, int rc)
 	return deb_bad_file(x->ds, x->path, rc);
 }
 
-static int declare_package(struct indexing *x, const struct package *p)
+/* Its fields are only looked at when it is not as the last sync found it. */
+static int declare_package(struct indexing *x, const struct stanza *s, struct package *p, struct err *err)
 {
 	struct deb_sync *ds = x->ds;
 	char url[DEB_URL_CAP];
@@ -135,17 +136,21 @@ static int declare_package(struct indexing *x, const struct package *p)
 	struct sluice_unit unit = {
 		.type = x->unit_type,
 		.natural_key = p->key,
-		.extra_json = p->extra_json,
 		.artifacts = &artifact,
 		.artifact_count = 1,
 	};
 	int rc = deb_url(ds, p->path, url);
 
 	if (rc == 0)
-		rc = ds->h->unit(ds->s, &unit);
-	if (rc == 0 && ++ds->packages % PROGRESS_EVERY == 0)
+		rc = ds->h->known(ds->s, &unit);
+	if (rc == 0) {
+		rc = package_fields_read(s, p, err);
+		unit.extra_json = p->extra_json;
+		rc = rc == 0 ? ds->h->unit(ds->s, &unit) : rc;
+	}
+	if (rc >= 0 && ++ds->packages % PROGRESS_EVERY == 0)
 		ds->h->progress(ds->s, "sync.parsing.packages", "Parsing Packages", -1, ds->packages);
-	return rc;
+	return MIN(rc, 0);
 }
 
 /* That the package is in this component, once for all architectures. */
@@ -158,16 +163,17 @@ static int declare_member(struct indexing *x, const struct package *p)
 	struct sluice_unit unit = {.type = DEB_MEMBER};
 	json_t *o = NULL;
 	char *extra = NULL;
-	int rc;
+	int rc, known;
 
 	if (component == NULL) /* a Release that does not name its components */
 		return 0;
 	buf_addf(&key, "%s\n%s\n%s\n%s", p->path, p->identity, distribution, component);
 	rc = key.failed == 0 ? seen_add(&ds->seen, key.p, "") : -ERR_NOMEM;
-	if (rc == 1) {
+	unit.natural_key = key.p;
+	known = rc == 1 ? ds->h->known(ds->s, &unit) : 0;
+	if (rc == 1 && known == 0) {
 		o = json_pack("{s:s, s:s, s:s}", "path", p->path, "distribution", distribution, "component", component);
 		extra = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-		unit.natural_key = key.p;
 		unit.extra_json = extra;
 		rc = extra != NULL ? ds->h->unit(ds->s, &unit) : -ERR_NOMEM;
 	}
@@ -176,7 +182,7 @@ static int declare_member(struct indexing *x, const struct package *p)
 	free(extra);
 	json_decref(o);
 	buf_fini(&key);
-	return rc;
+	return known < 0 ? known : MIN(rc, 0);
 }
 
 static int take_stanza(void *arg, const struct stanza *s, struct err *err)
@@ -194,7 +200,7 @@ static int take_stanza(void *arg, const struct stanza *s, struct err *err)
 	else if (rc == -ERR_NOMEM)
 		rc = err_set(err, rc, "no memory for the list of packages");
 	else if (rc == 1)
-		rc = declare_package(x, &p);
+		rc = declare_package(x, s, &p, err);
 	if (rc == 0 && strcmp(x->unit_type, DEB_PACKAGE) == 0)
 		rc = declare_member(x, &p);
 out:

@@ -134,23 +134,18 @@ static int read_digests(const struct stanza *s, struct package *out, struct err 
 	return out->digest_count > 0 ? 0 : bad(s, "digest", "no", err);
 }
 
-/* The fields as JSON, with what the API shows of the file, and what of them makes the stanza another one. */
-static int read_fields(const struct stanza *s, struct package *out, char digest[33], struct err *err)
+/* With what the API shows of the file. */
+int package_fields_read(const struct stanza *s, struct package *p, struct err *err)
 {
-	struct fields f;
-	int rc = fields_read(s, known, about_file, &f);
+	json_t *o = fields_read(s, known, about_file);
+	int rc = o != NULL ? json_object_set_new(o, "size", json_integer(p->size)) : -1;
 
-	if (rc == 0) {
-		rc = json_object_set_new(f.object, "size", json_integer(out->size));
-		for (size_t i = 0; rc == 0 && i < out->digest_count; i++)
-			if (strcmp(out->digest[i].algorithm, "sha256") == 0)
-				rc = json_object_set_new(f.object, "sha256", json_string(out->digest[i].hex));
-		memcpy(digest, f.digest, sizeof(f.digest));
-		out->extra_json = fields_take(&f);
-	}
-	if (rc != 0)
-		free(TAKE(out->extra_json));
-	return out->extra_json != NULL ? 0 : err_set(err, -ERR_NOMEM, "no memory for a package");
+	for (size_t i = 0; rc == 0 && i < p->digest_count; i++)
+		if (strcmp(p->digest[i].algorithm, "sha256") == 0)
+			rc = json_object_set_new(o, "sha256", json_string(p->digest[i].hex));
+	p->extra_json = rc == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
+	json_decref(o);
+	return p->extra_json != NULL ? 0 : err_set(err, -ERR_NOMEM, "no memory for a package");
 }
 
 int package_parse(const struct stanza *s, struct package *out, struct err *err)
@@ -166,8 +161,10 @@ int package_parse(const struct stanza *s, struct package *out, struct err *err)
 		return rc;
 	if (slice_to_i64(stanza_get(s, "Size"), INT64_MAX, &out->size) != 0)
 		return bad(s, "Size", "a", err);
-	if ((rc = read_digests(s, out, err)) != 0 || (rc = read_fields(s, out, digest, err)) != 0)
+	if ((rc = read_digests(s, out, err)) != 0)
 		return rc;
+	if (fields_digest(s, about_file, digest) != 0)
+		return err_set(err, -ERR_NOMEM, "no memory for a package");
 	(void)snprintf(out->key, sizeof(out->key), "%s\n%s\n%s", out->path, out->identity, digest);
 	return 0;
 }

@@ -19,13 +19,15 @@ struct package {
 	char key[PACKAGE_PATH_MAX + DIGEST_HEX_MAX + 40];
 	const char *
 		identity; /* the digest that tells files apart: sha256 where it is given, or two indexes would disagree that give others beside it */
-	char *extra_json; /* malloc'ed; package_fini */
+	char *extra_json; /* malloc'ed; NULL before package_fields_read */
 };
 
 extern const struct sluice_field package_fields[];
 
 /* -ERR_PARSE: a field that is needed is missing or malformed; -ERR_NOMEM. */
 int package_parse(const struct stanza *s, struct package *out, struct err *err);
+/* Then its own fields: what costs most of the time, and is no news of a package that is known. -ERR_NOMEM. */
+int package_fields_read(const struct stanza *s, struct package *p, struct err *err);
 void package_fini(struct package *p);
 
 /* The stanza of a unit's file, with its empty line, appended; *architecture: as it says. -ERR_INVAL: its fields are not what package_parse makes; -ERR_NOMEM. */

@@ -167,7 +167,8 @@ static int make_key(struct source *out, const char *digest, struct err *err)
 
 int source_parse(const struct stanza *s, struct source *out, struct err *err)
 {
-	struct fields f;
+	char digest[33];
+	json_t *fields;
 	int rc;
 
 	*out = (struct source){.count = 0};
@@ -180,12 +181,14 @@ int source_parse(const struct stanza *s, struct source *out, struct err *err)
 	if (out->files == NULL)
 		return no_memory(err);
 	rc = read_files(s, out, err);
-	if (rc == 0 && fields_read(s, known, about_files, &f) != 0)
+	if (rc == 0 && fields_digest(s, about_files, digest) != 0)
 		rc = no_memory(err);
 	if (rc != 0)
 		return rc;
-	out->extra_json = fields_take(&f);
-	return out->extra_json != NULL ? make_key(out, f.digest, err) : no_memory(err);
+	fields = fields_read(s, known, about_files);
+	out->extra_json = fields != NULL ? json_dumps(fields, JSON_COMPACT) : NULL;
+	json_decref(fields);
+	return out->extra_json != NULL ? make_key(out, digest, err) : no_memory(err);
 }
 
 void source_fini(struct source *p)

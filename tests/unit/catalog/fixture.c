@@ -192,7 +192,7 @@ struct change_opts fixture_opts(int64_t repository_id, int64_t remote_id)
 	return (struct change_opts){.repository_id = repository_id, .remote_id = remote_id, .base_number = -1};
 }
 
-int declare(struct change *ch, const char *units)
+size_t make_units(const char *units, struct change_unit **out)
 {
 	static struct change_unit u[UNITS_MAX];
 	static struct change_artifact a[UNITS_MAX];
@@ -216,6 +216,15 @@ int declare(struct change *ch, const char *units)
 		if (++count == UNITS_MAX)
 			break;
 	}
+	*out = u;
+	return count;
+}
+
+int declare(struct change *ch, const char *units)
+{
+	struct change_unit *u;
+	size_t count = make_units(units, &u);
+
 	return change_declare(ch, u, count, &err);
 }
 

@@ -60,6 +60,8 @@ int64_t make_remote(const char *name, const char *with);
 /* `units` into a repository. What a change did, or the error's code. */
 struct change_opts fixture_opts(int64_t repository_id, int64_t remote_id);
 int declare(struct change *ch, const char *units);
+/* The same units, to be declared by the caller: how many. Valid until the next call of this or of what declares. */
+size_t make_units(const char *units, struct change_unit **out);
 int change(const struct change_opts *opts, const char *units, struct change_result *out);
 /* The content's id of one such unit, 0 if there is none. */
 int64_t unit(const char *text);

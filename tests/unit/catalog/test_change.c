@@ -330,7 +330,7 @@ static void test_missing_artifacts_are_listed_in_pieces(void **state)
 	struct change_missing rows[3];
 	struct change *ch = NULL;
 	char all[64] = "";
-	int64_t after = 0;
+	struct change_missing_at at = {.content_id = 0};
 	size_t n = 0;
 
 	OK(change(&o, "old=9", NULL)); /* not of the next change */
@@ -339,10 +339,9 @@ static void test_missing_artifacts_are_listed_in_pieces(void **state)
 	sql("INSERT INTO artifact (uuid, sha256, size, created) VALUES (CAST('u' AS BLOB), CAST('s' AS BLOB), 1, 1);"
 	    "UPDATE content_artifact SET artifact_id = 1 WHERE relative_path = 'c';");
 	do {
-		OK(change_missing_next(ch, after, rows, ARRAY_LEN(rows), &n, &err));
+		OK(change_missing_next(ch, &at, rows, ARRAY_LEN(rows), &n, &err));
 		for (size_t i = 0; i < n; i++) {
 			assert_int_equal(rows[i].size, rows[i].digests.d[DIGEST_SHA256][0]);
-			after = rows[i].content_artifact_id;
 			strcat(all, strrchr(rows[i].url, '/'));
 		}
 		change_missing_fini(rows, n);

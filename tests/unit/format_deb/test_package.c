@@ -17,7 +17,9 @@
 
 static int take(void *arg, const struct stanza *s, struct err *err)
 {
-	return package_parse(s, arg, err);
+	int rc = package_parse(s, arg, err);
+
+	return rc == 0 ? package_fields_read(s, arg, err) : rc;
 }
 
 static int parse(const char *text, struct package *out, struct err *err)

@@ -113,6 +113,39 @@ static void never_deferred_that_fails(void **state)
 	assert_int_equal(bench_latest(bench, repo), 0);
 }
 
+/* ---- known ---- */
+
+static bool was_known;
+static const char *known_url;
+
+static int ask_for_known(const struct sluice_sync_host *h, struct sluice_sync *s)
+{
+	const struct sluice_artifact a = {.relative_path = "a", .url = known_url, .size = 1};
+	const struct sluice_unit u = {.type = T, .natural_key = "a", .artifacts = &a, .artifact_count = 1};
+	int rc = h->known(s, &u);
+
+	was_known = rc == 1;
+	return rc == 0 ? h->unit(s, &u) : MIN(rc, 0);
+}
+
+static void known_is_what_the_last_sync_declared(void **state)
+{
+	static const struct {
+		const char *url;
+		bool known;
+	} syncs[] = {{"http://127.0.0.1/a", false}, {"http://127.0.0.1/a", true}, {"http://127.0.0.1/b", false},
+		{"http://127.0.0.1/b", true}};
+
+	begin(state, "'policy': 'on_demand'");
+	sync_script = ask_for_known;
+	for (size_t i = 0; i < ARRAY_LEN(syncs); i++) {
+		known_url = syncs[i].url;
+		assert_string_equal(bench_sync(bench, repo, remote, ""), "completed");
+		assert_int_equal(was_known, syncs[i].known);
+		assert_int_equal(bench_latest(bench, repo), 1);
+	}
+}
+
 /* ---- facts ---- */
 
 static int check_facts(const struct sluice_sync_host *h, struct sluice_sync *s)
@@ -764,6 +797,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(never_deferred_is_had_at_once),
 		TEST(never_deferred_that_fails),
+		TEST(known_is_what_the_last_sync_declared),
 		TEST(facts_by_name),
 		TEST(misbehaviour_fails_the_sync),
 		TEST(policies_and_types_are_checked),
