@@ -140,6 +140,7 @@ struct api_doc {
 	const char *schema; /* of ANSWER_MADE and ANSWER_JSON */
 	const char *verb;   /* as `id`, but short where the names of other operations are */
 	const char *header; /* a field of the request that must be there */
+	bool conflict;      /* with ANSWER_OBJECT: 409 shows the object as well */
 };
 
 struct api_action {

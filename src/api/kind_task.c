@@ -398,7 +398,7 @@ static void destroy_by(struct api_ctx *x, const struct api_resource *r, const js
 /* "" is the object itself. */
 static const struct api_action task_actions[] = {
 	{"", HTTP_PATCH, true, action_cancel, cancel_fields, "cancels it: {\"state\": \"canceled\"}",
-		{.id = "cancel", .body = "PatchedTaskCancel", .answer = ANSWER_OBJECT}},
+		{.id = "cancel", .body = "PatchedTaskCancel", .answer = ANSWER_OBJECT, .conflict = true}},
 	{"purge", HTTP_POST, false, api_action_purge, api_purge_fields, "deletes tasks that ended before a date",
 		{.body = "Purge", .answer = ANSWER_TASK}},
 	{.name = NULL},

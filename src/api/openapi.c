@@ -531,6 +531,8 @@ static void describe(struct doc *d, json_t *op, json_t *responses, const struct 
 		break;
 	case ANSWER_OBJECT:
 		put(d, responses, "200", answer(d, shown(d, r)));
+		if (doc->conflict)
+			put(d, responses, "409", answer(d, shown(d, r)));
 		break;
 	case ANSWER_NEW:
 		put(d, responses, "201", answer(d, shown(d, r)));

@@ -17,11 +17,14 @@ import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
+import urllib.parse
 
 import requests
 
+from described import Described, query_of, sent_by
 from waiting import Timeout, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -57,7 +60,8 @@ class TaskFailed(AssertionError):
 
 
 class Api(requests.Session):
-    """The REST API, paths relative to /pulp/api/v3/ or hrefs. Answers with an error status raise, unless asked not to."""
+    """The REST API, paths relative to /pulp/api/v3/ or hrefs. Answers with an error status raise, unless asked not to; so does everything that is not as the
+    server's own description says (described.py)."""
 
     def __init__(self, server):
         super().__init__()
@@ -68,6 +72,10 @@ class Api(requests.Session):
         url = self.server.base + (path if path.startswith("/") else API + path)
         kw.setdefault("timeout", 30 * SLOW)
         r = super().request(method, url, *args, **kw)
+        if r.url.startswith(self.server.base + API):
+            path_of = urllib.parse.unquote(urllib.parse.urlsplit(r.url).path)
+            described().check(r.request.method, path_of, query_of(r.url), lambda: sent_by(kw), r.status_code, r.headers.get("Content-Type", ""),
+                              None if kw.get("stream") else r.content)
         if check and r.status_code >= 400:
             raise AssertionError(f"{method} {path}: {r.status_code} {r.text[:2000]}")
         return r
@@ -150,6 +158,19 @@ class Api(requests.Session):
         if repo is not None:
             params["repository_version"] = self.show(repo["pulp_href"])["latest_version_href"]
         return self.list("content/file/files/", limit=100000, **params)
+
+
+_described = []
+_described_lock = threading.Lock()
+
+
+def described():
+    """What servers say of their API. Asked once, of a server that is there for nothing else: tests count what theirs are asked."""
+    with _described_lock:
+        if not _described:
+            with tempfile.TemporaryDirectory() as directory, Sluice(directory) as s:
+                _described.append(Described(requests.get(s.base + API + "docs/api.json?pk_path=1", timeout=60 * SLOW).json()))
+        return _described[0]
 
 
 class Sluice:
