@@ -81,7 +81,7 @@ int row_insert(struct txn *t, const struct view *v, const char *type, const json
 	struct uuid *uuid, struct err *err);
 int row_update(struct txn *t, const struct view *v, int64_t id, const json_t *values, struct err *err);
 /* Takes the object out of service, deletes what hangs on it in batches, then the row: several short transactions, none of
- * which leaves the object half served. */
+ * which leaves the object half served. -ERR_BUSY, with a text for people: the view's `hold` keeps it, and nothing was deleted. */
 int row_delete(struct catalog *c, const struct view *v, int64_t id, struct err *err);
 /* The same inside one transaction, for objects without bulk. */
 int row_delete_in(struct txn *t, const struct view *v, int64_t id, struct err *err);

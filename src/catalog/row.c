@@ -265,6 +265,20 @@ static int run_with_id(struct txn *t, const char *sql, int64_t id, int64_t *chan
 	return rc;
 }
 
+static int check_hold(struct txn *t, const struct view *v, int64_t id, struct err *err)
+{
+	struct db_stmt *s;
+	int rc = v->hold != NULL ? db_first(txn_db(t), v->hold->sql, &s, err, DB_I64(id)) : 0;
+
+	if (rc <= 0)
+		return rc;
+	rc = err_set(err, -ERR_BUSY,
+		"Cannot delete the %s because it is referenced through protected foreign keys: '%s' of '%.*s'.",
+		v->name, v->hold->by, SLICE_ARG(db_col_text(s, 0)));
+	db_done(&s);
+	return rc;
+}
+
 int row_delete_in(struct txn *t, const struct view *v, int64_t id, struct err *err)
 {
 	int64_t gone = 0;
@@ -272,7 +286,7 @@ int row_delete_in(struct txn *t, const struct view *v, int64_t id, struct err *e
 	int rc;
 
 	(void)snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id = $1", v->table);
-	if ((rc = run_with_id(t, sql, id, &gone, err)) < 0)
+	if ((rc = check_hold(t, v, id, err)) < 0 || (rc = run_with_id(t, sql, id, &gone, err)) < 0)
 		return rc;
 	if (gone == 0)
 		return err_set(err, -ERR_NOTFOUND, "the %s does not exist any more", v->name);
@@ -294,6 +308,18 @@ static int bulk_delete(struct catalog *c, const struct view_bulk *b, int64_t id,
 		rc = txn_commit(&t, err);
 	txn_end(&t);
 	*more = rows > 0;
+	return rc;
+}
+
+/* Before anything is taken from it. */
+static int check_before(struct catalog *c, const struct view *v, int64_t id, struct err *err)
+{
+	struct txn *t = NULL;
+	int rc = v->hold != NULL ? catalog_read(c, &t, err) : 0;
+
+	if (rc == 0)
+		rc = check_hold(t, v, id, err);
+	txn_end(&t);
 	return rc;
 }
 
@@ -319,6 +345,8 @@ int row_delete(struct catalog *c, const struct view *v, int64_t id, struct err *
 	bool more;
 	int rc;
 
+	if ((rc = check_before(c, v, id, err)) < 0)
+		return rc;
 	if (v->detach[0] != NULL && (rc = detach(c, v, id, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < v->bulk_count; i++)

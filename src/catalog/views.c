@@ -74,6 +74,8 @@ static const struct view_bulk remote_bulk[] = {
 	{"DELETE FROM remote_artifact WHERE id IN (SELECT id FROM remote_artifact WHERE remote_id = $1 LIMIT " BULK_ROWS
 	 ")"},
 };
+static const struct view_hold remote_hold = {
+	"SELECT name FROM acs WHERE remote_id = $1 LIMIT 1", "AlternateContentSource.remote"};
 
 /* ---- alternate content sources ---- */
 
@@ -508,6 +510,7 @@ static const struct view views[] = {
 		.dated = true,
 		.serves = true,
 		COLUMNS(remote_columns),
+		.hold = &remote_hold,
 		BULK(remote_bulk)},
 	{.name = "repository",
 		.table = "repository",

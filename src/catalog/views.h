@@ -54,6 +54,12 @@ struct view_bulk {
 	const char *sql;
 };
 
+/* What keeps an object from being deleted: `sql` yields the name of such a thing for $1, the object's id; `by` is the reference. */
+struct view_hold {
+	const char *sql;
+	const char *by;
+};
+
 #define VIEW_DETACH_MAX 3
 struct view {
 	const char *name;
@@ -73,6 +79,7 @@ struct view {
 	size_t column_count;
 	const struct view_condition *conditions;
 	size_t condition_count;
+	const struct view_hold *hold; /* NULL: nothing keeps it from being deleted */
 	/* Statements, $1 the id, that take the object out of service before its bulk is deleted. */
 	const char *detach[VIEW_DETACH_MAX];
 	const struct view_bulk *bulk;

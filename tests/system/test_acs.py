@@ -54,8 +54,13 @@ def test_the_resource(sluice, near):
     s.api.do("PATCH", made["pulp_href"], paths=["c"])
     s.api.do("PUT", made["pulp_href"], name="near", remote=made["remote"])
     assert s.api.show(made["pulp_href"])["paths"] == ["c"]
+    # its remote stays as long as it uses it
+    task = s.api.wait(s.api.delete(made["remote"]).json()["task"], states=("failed",))
+    assert "Cannot delete" in str(task["error"]) and "AlternateContentSource.remote" in str(task["error"])
+    assert s.api.show(made["remote"])["name"] == "near"
     s.api.do("DELETE", made["pulp_href"])
     assert s.api.list("acs/" + FILE) == []
+    s.api.do("DELETE", made["remote"])
 
 
 def test_a_client_is_served_from_the_nearer_place(sluice, upstream, near):
