@@ -1,6 +1,7 @@
 """The programs of a split deployment, run from the configuration that is shipped in deploy/: Apache httpd and Squid, on ports that
 they take themselves where they can, and else on ones that a held socket has kept free until they start.
 """
+import grp
 import os
 import pathlib
 import shutil
@@ -26,6 +27,7 @@ def program(*names):
 
 
 APACHE = program("apache2", "httpd") if MODULES.is_dir() else None
+XSENDFILE = APACHE is not None and (MODULES / "mod_xsendfile.so").exists()
 SQUID = program("squid")
 
 
@@ -126,9 +128,19 @@ def open_to_all(directory):
     return directory
 
 
-def apache_conf(directory, conf=DEPLOY / "apache" / "sluice.conf", **defines):
-    """A server configuration around the shipped virtual host."""
-    modules = "mpm_event authz_core ssl headers setenvif proxy proxy_http"
+def open_to_group(directory):
+    """What is here, and is put here later, can be read by Apache's group: what a site does that lets it send the files."""
+    open_to_all(directory.parent).chmod(0o711)
+    if os.getuid() != 0:
+        return
+    for d in (directory, *(p for p in directory.rglob("*") if p.is_dir())):
+        os.chown(d, -1, grp.getgrnam("nogroup").gr_gid)
+        d.chmod(0o2750)
+
+
+def apache_conf(directory, conf=DEPLOY / "apache" / "sluice.conf", more_modules="", **defines):
+    """A server configuration around the shipped virtual host, or another one."""
+    modules = "mpm_event authz_core ssl headers setenvif proxy proxy_http " + more_modules
     text = [f"ServerRoot {directory}", f"PidFile {directory}/httpd.pid", f"ErrorLog {directory}/error.log",
             f"DefaultRuntimeDir {directory}", "ServerName localhost", "Timeout 300", "StartServers 1", "ThreadsPerChild 32",
             "MaxRequestWorkers 128", "LogLevel warn"]

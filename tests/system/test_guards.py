@@ -4,9 +4,11 @@ import base64
 import pytest
 import requests
 
+import site_front
 from data import KiB
 from entitlement import version_1, version_3
 from front import Authority, Nginx
+from sluice import SLOW
 
 GUARDS = "contentguards/"
 DOWNLOADER = "core.rbaccontentguard_downloader"
@@ -188,6 +190,50 @@ def test_nginx_sends_what_sluice_lets_pass(start_sluice, upstream, tmp_path):
         assert front.curl("/sluice-media/artifact/", client=good)[0] == 404
         digest = first[1]["etag"].strip('"')
         assert front.curl(f"/sluice-media/artifact/{digest[:2]}/{digest[2:]}", client=good)[0] == 404
+
+
+SENDFILE = """
+  Listen 127.0.0.1:{port}
+  XSendFile on
+  XSendFilePath {media}
+  ProxyPass "/pulp/content/" "{base}/pulp/content/" nocanon
+"""
+
+
+@pytest.mark.skipif(not site_front.XSENDFILE, reason="there is no Apache httpd with mod_xsendfile")
+def test_apache_sends_what_sluice_lets_pass(start_sluice, upstream, tmp_path):
+    """From the first request of a missing file, which sluice streams, to pieces of the saved one, which Apache cuts out."""
+    s = start_sluice(env={**TRUSTING, "SLUICE_CONTENT_SEND_BY": "x-sendfile"})
+    a = lazy(s, upstream, s.api.do("POST", GUARDS + "core/header/", name="h", header_name="X-Org", header_value="12"))
+    good = {"X-Org": base64.b64encode(b"12").decode(), "Accept-Encoding": "identity"}
+    site_front.open_to_group(s.data / "media")
+    port, = site_front.ports(1)
+    conf = tmp_path / "site.conf"
+    conf.write_text(SENDFILE.format(port=port, media=s.data / "media", base=s.base))
+    apache = site_front.apache(tmp_path / "apache", port, conf=conf, more_modules="xsendfile")
+
+    def ask(path="r/a", **fields):
+        return requests.get(f"http://127.0.0.1:{port}/pulp/content/{path}", headers={**good, **fields}, timeout=60 * SLOW)
+
+    try:
+        assert ask(**{"X-Org": "x"}).status_code == 403 and ask(**{"X-Org": "x"}, path="r/none").status_code == 403
+        first = ask()
+        assert (first.status_code, first.content, s.metric("content_delegated")) == (200, a, 0)
+        later = ask()
+        assert (later.status_code, later.content, s.metric("content_delegated")) == (200, a, 1)
+        for k in ("Content-Type", "Content-Length", "ETag", "Last-Modified"):
+            assert later.headers[k] == first.headers[k], k
+        assert "X-Sendfile" not in later.headers
+        piece = ask(Range="bytes=100-199")
+        assert (piece.status_code, piece.content) == (206, a[100:200]) and s.metric("content_delegated") == 2
+        # what is about validators is sluice's
+        assert ask(**{"If-None-Match": first.headers["ETag"]}).status_code == 304
+        resumed = ask(**{"If-Range": first.headers["ETag"], "Range": "bytes=100-199"})
+        assert (resumed.status_code, resumed.content) == (206, a[100:200])
+        assert ask(**{"X-Org": "x"}).status_code == 403 and s.metric("content_delegated") == 2
+        assert ask(path="r/none").status_code == 404
+    finally:
+        apache.stop()
 
 
 def test_no_file_name_for_strangers(start_sluice, upstream):
