@@ -9,6 +9,7 @@
  *     -r RATE    a connection takes no more than RATE bytes a second, and its body need not end
  *     -a BYTES   the last connection begins when the first one has that many bytes
  *     -s N       connection I compares every Nth block only, from block I on, so that N together compare all; the others it counts
+ *     -t         over TLS 1.3; whose certificate it is does not matter
  *     -x         a connection for each request
  *     -e         also print each request: when it began, its first body byte, its end (microseconds), bytes, outcome
  *
@@ -26,6 +27,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -73,11 +76,12 @@ struct want {
 enum framing { BY_LENGTH, BY_CHUNKS, BY_CLOSE };
 enum chunk { CHUNK_SIZE, CHUNK_DATA, CHUNK_END, CHUNK_TRAILER };
 
-/* A connection: idle (fd < 0) → connecting → sending and reading one answer after the other → idle. */
+/* A connection: idle (fd < 0) → connecting → with TLS, shaking hands → sending and reading one answer after the other → idle. */
 struct client {
 	int fd;
+	SSL *ssl; /* NULL: a plain connection */
 	int number;
-	bool connected, in_body, reused, done;
+	bool connected, shaking, in_body, reused, done;
 	const struct want *want;
 	size_t sent;
 	int64_t began_ns, first_ns;
@@ -100,13 +104,14 @@ static struct {
 	int connections, port;
 	int64_t for_ns, total, rate, after;
 	int share; /* of -s; 1: everybody compares everything */
-	bool one_shot, show_each;
+	bool one_shot, show_each, tls;
 	const char *field;
 } opt = {.connections = 1, .after = -1, .share = 1};
 
 static struct want *wants;
 static size_t want_count;
 static struct client *clients;
+static SSL_CTX *tls;
 static int ep;
 static int64_t asked, ended, body_bytes, began_ns, deadline_ns, last_byte_ns;
 static int64_t outcomes[OUT_COUNT_];
@@ -202,6 +207,8 @@ static void watch(struct client *c, int op, uint32_t events)
 
 static void hang_up(struct client *c)
 {
+	SSL_free(c->ssl);
+	c->ssl = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -254,6 +261,37 @@ static void connect_client(struct client *c)
 	watch(c, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
+/* ---- TLS ---- */
+
+static void tls_prepare(void)
+{
+	tls = SSL_CTX_new(TLS_client_method());
+	if (tls == NULL || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1)
+		tool_die("TLS 1.3 cannot be had");
+	SSL_CTX_set_verify(tls, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+	/* As many records as there are with one read: this program is not what is measured, and must not be what limits. */
+	SSL_CTX_set_read_ahead(tls, 1);
+	SSL_CTX_set_default_read_buffer_len(tls, ROOM);
+}
+
+/* As recv(2). */
+static ssize_t tls_take(struct client *c, void *p, size_t n)
+{
+	size_t got = 0;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_read_ex(c->ssl, p, n, &got);
+	if (rc == 1)
+		return (ssize_t)got;
+	rc = SSL_get_error(c->ssl, rc);
+	errno = rc == SSL_ERROR_WANT_READ ? EAGAIN : ECONNRESET;
+	return rc == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+/* ---- requests ---- */
+
 static void send_request(struct client *c)
 {
 	char text[4096];
@@ -264,7 +302,10 @@ static void send_request(struct client *c)
 	/* A request fits into an empty socket: if it does not, the connection is gone, and reading says so. */
 	if (n < 0 || (size_t)n >= sizeof(text))
 		tool_die("'%s' is too long", c->want->target);
-	(void)send(c->fd, text, (size_t)n, MSG_NOSIGNAL);
+	if (c->ssl != NULL)
+		(void)SSL_write(c->ssl, text, n);
+	else
+		(void)send(c->fd, text, (size_t)n, MSG_NOSIGNAL);
 }
 
 static bool more(int64_t now)
@@ -452,8 +493,9 @@ static ssize_t read_some(struct client *c, size_t max)
 {
 	char *p = room;
 	int64_t skip = not_ours(c);
-	ssize_t n =
-		skip > 0 ? recv(c->fd, NULL, (size_t)skip, MSG_TRUNC) : recv(c->fd, room, MIN(max, (size_t)ROOM), 0);
+	ssize_t n = skip > 0         ? recv(c->fd, NULL, (size_t)skip, MSG_TRUNC)
+		    : c->ssl != NULL ? tls_take(c, room, MIN(max, (size_t)ROOM))
+				     : recv(c->fd, room, MIN(max, (size_t)ROOM), 0);
 	int64_t now;
 	enum outcome out = OUT_ok;
 	size_t rest;
@@ -504,6 +546,45 @@ static ssize_t read_some(struct client *c, size_t max)
 	return n;
 }
 
+static void shake_hands(struct client *c)
+{
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_do_handshake(c->ssl);
+	if (rc == 1) {
+		c->shaking = false;
+		send_request(c);
+	} else if (SSL_get_error(c->ssl, rc) != SSL_ERROR_WANT_READ) {
+		finish(c, OUT_no_answer, clock_mono_ns());
+	}
+}
+
+static void connected(struct client *c)
+{
+	c->connected = true;
+	watch(c, EPOLL_CTL_MOD, EPOLLIN);
+	if (!opt.tls) {
+		send_request(c);
+		return;
+	}
+	c->ssl = SSL_new(tls);
+	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
+		tool_die("out of memory");
+	SSL_set_connect_state(c->ssl);
+	c->shaking = true;
+	shake_hands(c);
+}
+
+/* What OpenSSL has read already no event tells of. */
+static void read_records(struct client *c)
+{
+	const SSL *ssl = c->ssl;
+
+	while (read_some(c, ROOM) > 0 && c->ssl == ssl)
+		;
+}
+
 static void on_event(struct client *c, uint32_t events)
 {
 	if (c->fd < 0)
@@ -516,9 +597,11 @@ static void on_event(struct client *c, uint32_t events)
 			finish(c, OUT_refused, clock_mono_ns());
 			return;
 		}
-		c->connected = true;
-		watch(c, EPOLL_CTL_MOD, EPOLLIN);
-		send_request(c);
+		connected(c);
+	} else if (c->shaking) {
+		shake_hands(c);
+	} else if (c->ssl != NULL) {
+		read_records(c);
 	} else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		if (opt.rate > 0 && c->in_body)
 			watch(c, EPOLL_CTL_MOD, 0); /* read_slowly() asks it by the clock */
@@ -615,7 +698,7 @@ static void print_result(int64_t end_ns)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "c:d:n:H:r:a:s:xe")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "c:d:n:H:r:a:s:txe")) != -1;) {
 		struct slice v = slice_str(optarg);
 
 		if (o == 'c')
@@ -632,6 +715,8 @@ static void parse_options(int argc, char **argv)
 			opt.after = tool_number("-a", v, NUMBER_MAX);
 		else if (o == 's')
 			opt.share = (int)tool_number("-s", v, CONNECTIONS_MAX);
+		else if (o == 't')
+			opt.tls = true;
 		else if (o == 'x')
 			opt.one_shot = true;
 		else if (o == 'e')
@@ -639,8 +724,9 @@ static void parse_options(int argc, char **argv)
 		else
 			exit(2);
 	}
-	if (argc - optind != 2 || opt.connections == 0 || opt.share == 0 || (opt.rate > 0 && opt.for_ns == 0))
-		tool_die("usage: load [-c N] [-d MS | -n N] [-H FIELD] [-r RATE -d MS] [-a BYTES] [-s N] [-x] [-e] "
+	if (argc - optind != 2 || opt.connections == 0 || opt.share == 0 || (opt.rate > 0 && opt.for_ns == 0) ||
+		(opt.tls && (opt.rate > 0 || opt.share > 1)))
+		tool_die("usage: load [-c N] [-d MS | -n N] [-H FIELD] [-r RATE -d MS | -t] [-a BYTES] [-s N] [-x] [-e] "
 			 "PORT LIST");
 	opt.port = (int)tool_number("PORT", slice_str(argv[optind]), 65535);
 }
@@ -651,6 +737,8 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv);
 	tool_raise_files();
+	if (opt.tls)
+		tls_prepare();
 	read_list(argv[optind + 1]);
 	if (opt.total == 0)
 		opt.total = (int64_t)want_count;

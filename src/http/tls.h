@@ -20,7 +20,7 @@ struct tls;
 struct tls_config;
 
 #define TLS_RECORD_MAX 16384
-#define SEAL_MAX (4 * TLS_RECORD_MAX)
+#define SEAL_MAX (2 * TLS_RECORD_MAX)
 /* Records have at most 29 bytes around their content (TLS 1.2 with AES-GCM), and hold 512 at least (RFC 6066); the rest is for an alert or a key
  * update. */
 #define SEAL_ROOM (SEAL_MAX + 8192)

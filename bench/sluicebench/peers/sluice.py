@@ -6,6 +6,7 @@ from . import Peer
 
 class SluicePeer(Peer):
     name = "sluice"
+    listen = "127.0.0.1:0"
     environment = {"SLUICE_SERVER_LOOPS": 1, "SLUICE_LOG_ACCESS": "false"}
 
     @classmethod
@@ -14,7 +15,7 @@ class SluicePeer(Peer):
 
     def start(self, **environment):
         with on(self.cpus):
-            self.server = Sluice(self.directory / "s", env=self.environment | environment)
+            self.server = Sluice(self.directory / "s", env=self.environment | environment, listen=self.listen)
         self.port = self.server.port
         self.p = self.server.proc
         self.repositories = 0

@@ -1,11 +1,14 @@
 """What is measured. A scenario is a function of the bench that returns a Table; SCENARIOS names them in the order of a run."""
-from . import flights, hits, misses
+from . import flights, hits, misses, tls
 
 SCENARIOS = {
     "hit": hits.hit,
     "files": hits.files,
     "large": hits.large,
     "notfound": hits.notfound,
+    "tls": tls.small,
+    "tls-large": tls.large,
+    "tls-handshakes": tls.handshakes,
     "miss": misses.big,
     "misses": misses.many,
     "herd": flights.herd,

@@ -9,10 +9,10 @@ from ..report import Table
 CONNECTIONS = 64
 
 
-def warm(bench, side, wants, connections=16):
+def warm(bench, side, wants, connections=16, *options):
     """Everything twice, each body compared: so that it is saved, and then known as saved (open files, resolved paths)."""
     for _ in range(2):
-        Window(bench, side, wants, "-c", connections)
+        Window(bench, side, wants, "-c", connections, *options)
 
 
 def alternate(bench, sides, seconds, rounds, value, *options):
