@@ -726,8 +726,9 @@ static void parse_options(int argc, char **argv)
 	}
 	if (argc - optind != 2 || opt.connections == 0 || opt.share == 0 || (opt.rate > 0 && opt.for_ns == 0) ||
 		(opt.tls && (opt.rate > 0 || opt.share > 1)))
-		tool_die("usage: load [-c N] [-d MS | -n N] [-H FIELD] [-r RATE -d MS | -t] [-a BYTES] [-s N] [-x] [-e] "
-			 "PORT LIST");
+		tool_die(
+			"usage: load [-c N] [-d MS | -n N] [-H FIELD] [-r RATE -d MS | -t] [-a BYTES] [-s N] [-x] [-e] "
+			"PORT LIST");
 	opt.port = (int)tool_number("PORT", slice_str(argv[optind]), 65535);
 }
 

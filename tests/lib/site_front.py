@@ -29,6 +29,8 @@ def program(*names):
 APACHE = program("apache2", "httpd") if MODULES.is_dir() else None
 XSENDFILE = APACHE is not None and (MODULES / "mod_xsendfile.so").exists()
 SQUID = program("squid")
+VARNISH = program("varnishd")
+NGINX = program("nginx")
 
 
 class Ca:
@@ -39,7 +41,7 @@ class Ca:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.pem = self.dir / f"{name}.pem"
         self._key = self.dir / f"{name}.key"
-        self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self._key, "-out", self.pem, "-days", "3",
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self._key, "-out", self.pem, "-days", "3",
                       "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE")
 
     @staticmethod
@@ -51,7 +53,7 @@ class Ca:
         """(certificate, key) for a client or a server on 127.0.0.1."""
         cert, key, csr, ext = (self.dir / f"{cn}{e}" for e in (".crt", ".key", ".csr", ".ext"))
         ext.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", csr, "-subj", f"/CN={cn}")
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", csr, "-subj", f"/CN={cn}")
         self._openssl("x509", "-req", "-in", csr, "-CA", self.pem, "-CAkey", self._key, "-CAcreateserial", "-out", cert,
                       "-days", "3", "-extfile", ext)
         return cert, key
@@ -162,19 +164,25 @@ def apache(directory, port, **defines):
     return Program([APACHE, "-f", conf, "-DFOREGROUND"], directory / "error.log", port, "Apache httpd", directory)
 
 
-def squid_conf(directory, port=3128, streamer="127.0.0.1:8751"):
-    """The shipped file, with another port, another streamer and directories of its own."""
-    text = (DEPLOY / "squid" / "squid.conf").read_text()
-    host, peer = streamer.rsplit(":", 1)
-    for old, new in (("http_port 127.0.0.1:3128", f"http_port 127.0.0.1:{port}"),
-                     ("cache_peer 127.0.0.1 parent 8751", f"cache_peer {host} parent {peer}"),
-                     ("/var/spool/squid 20000", f"{directory}/cache 100"), ("/var/spool/squid", f"{directory}/cache"),
-                     ("/var/log/squid", str(directory)), ("/run/squid.pid", f"{directory}/squid.pid"),
-                     ("shutdown_lifetime 10 seconds", "shutdown_lifetime 0 seconds")):
+def replaced(path, *pairs):
+    """The text of a shipped file with some of it replaced, all of which has to be there."""
+    text = path.read_text()
+    for old, new in pairs:
         assert old in text, old
         text = text.replace(old, new)
+    return text
+
+
+def squid_conf(directory, port=3128, streamer="127.0.0.1:8751"):
+    """The shipped file, with another port, another streamer and directories of its own."""
+    host, peer = streamer.rsplit(":", 1)
     path = directory / "squid.conf"
-    path.write_text(text)
+    path.write_text(replaced(
+        DEPLOY / "squid" / "squid.conf", ("http_port 127.0.0.1:3128", f"http_port 127.0.0.1:{port}"),
+        ("cache_peer 127.0.0.1 parent 8751", f"cache_peer {host} parent {peer}"),
+        ("/var/spool/squid 20000", f"{directory}/cache 100"), ("/var/spool/squid", f"{directory}/cache"),
+        ("/var/log/squid", str(directory)), ("/run/squid.pid", f"{directory}/squid.pid"),
+        ("shutdown_lifetime 10 seconds", "shutdown_lifetime 0 seconds")))
     return path
 
 
@@ -185,6 +193,27 @@ def squid(directory, port, streamer):
     done = subprocess.run([SQUID, "-N", "-z", "-f", conf, "-n", f"t{os.getpid()}"], capture_output=True, text=True, cwd=directory)
     assert done.returncode == 0, done.stderr
     return Program([SQUID, "-N", "-f", conf, "-n", f"t{os.getpid()}"], directory / "cache.log", port, "Squid", directory)
+
+
+def varnish(directory, port, streamer):
+    open_to_all(directory)
+    host, peer = streamer.rsplit(":", 1)
+    vcl = directory / "sluice.vcl"
+    vcl.write_text(replaced(DEPLOY / "varnish" / "sluice.vcl", ('.host = "127.0.0.1"', f'.host = "{host}"'), ('.port = "8751"', f'.port = "{peer}"')))
+    return Program([VARNISH, "-F", "-j", "none", "-a", f"127.0.0.1:{port}", "-f", vcl, "-s", "malloc,64m", "-n", directory / "v", "-p", "thread_pool_min=10"],
+                   directory / "varnish.log", port, "Varnish", directory)
+
+
+def nginx_cache(directory, port, streamer):
+    open_to_all(directory)
+    conf = directory / "nginx.conf"
+    inside = replaced(DEPLOY / "nginx" / "sluice-cache.conf", ("/var/cache/nginx/sluice", f"{directory}/cache"),
+                      ("listen 127.0.0.1:8753", f"listen 127.0.0.1:{port}"), ("http://127.0.0.1:8751", f"http://{streamer}"))
+    temp = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root;" if os.getuid() == 0 else ""
+    conf.write_text(f"daemon off; pid {directory}/pid; error_log stderr warn; worker_processes 1; {user} events {{}}"
+                    f" http {{ access_log off; {temp} {inside} }}\n")
+    return Program([NGINX, "-p", directory, "-c", conf, "-e", "stderr"], directory / "nginx.log", port, "nginx", directory)
 
 
 def no_tls_checks():

@@ -34,8 +34,10 @@ class Answer:
 
 
 class Site:
-    def __init__(self, directory):
+    def __init__(self, directory, cache=front.squid, apart=True):
+        """`apart`: each role is a process of its own."""
         self.dir = front.open_to_all(directory)
+        self.cache, self.apart = cache, apart
         self.parts = []
         try:
             self._start()
@@ -55,22 +57,25 @@ class Site:
             shutil.copy(source, tls / name)
         self.upstream = TlsUpstream(*theirs.issue("upstream"), theirs.pem)
         self.parts.append(self.upstream)
-        self.port, self.squid_port = front.ports(2)
+        self.port, self.cache_port = front.ports(2)
         url = f"https://127.0.0.1:{self.port}/streamer"
         env = {"SLUICE_LAZY_REDIRECT_URL": url, "SLUICE_LAZY_STREAMER_PORT": "0", "SLUICE_LAZY_STREAMER_INTERFACE": "127.0.0.1",
                "SLUICE_LAZY_STREAMER_CACHE_TIMEOUT": "1234", "SLUICE_LAZY_SAVE_CA_CERT": ca.pem,
                "SLUICE_LAZY_SAVE_CLIENT_CERT": save[0], "SLUICE_LAZY_SAVE_CLIENT_KEY": save[1]}
-        self.api = self._role(Sluice(self.dir / "api", env, args=["--role", "api,worker"]))
-        join = {"data": self.api.data}
-        self.content = self._role(Sluice(self.dir / "content", {**env, "SLUICE_CONTENT_ON_MISSING": "refuse"},
-                                         args=["--role", "content"], **join))
-        self.redirect = self._role(Sluice(self.dir / "redirect", env, args=["--role", "redirect"], **join))
-        self.streamer = self._role(Sluice(self.dir / "streamer", env, args=["--role", "streamer"], **join))
-        self.squid = front.squid(self.dir / "squid", self.squid_port, self.streamer.streamer.removeprefix("http://"))
-        self.parts.append(self.squid)
+        refusing = {**env, "SLUICE_CONTENT_ON_MISSING": "refuse"}
+        if self.apart:
+            self.api = self._role(Sluice(self.dir / "api", env, args=["--role", "api,worker"]))
+            join = {"data": self.api.data}
+            self.content = self._role(Sluice(self.dir / "content", refusing, args=["--role", "content"], **join))
+            self.redirect = self._role(Sluice(self.dir / "redirect", env, args=["--role", "redirect"], **join))
+            self.streamer = self._role(Sluice(self.dir / "streamer", env, args=["--role", "streamer"], **join))
+        else:
+            self.api = self._role(Sluice(self.dir / "all", refusing, args=["--role", "api,worker,content,redirect,streamer"]))
+            self.content = self.redirect = self.streamer = self.api
+        self.parts.append(self.cache(self.dir / "cache", self.cache_port, self.streamer.streamer.removeprefix("http://")))
         self.apache = front.apache(self.dir / "apache", self.port, name="localhost", tls=tls,
                                    content=f"127.0.0.1:{self.content.port}", redirect=f"127.0.0.1:{self.redirect.port}",
-                                   cache=f"127.0.0.1:{self.squid_port}")
+                                   cache=f"127.0.0.1:{self.cache_port}")
         self.parts.append(self.apache)
         self.remote = {"ca_cert": theirs.pem.read_text(), "client_cert": mirror[0].read_text(), "client_key": mirror[1].read_text()}
 
@@ -247,3 +252,42 @@ def test_a_range_fetches_the_whole_once(site):
     assert got.status == 206 and got.body == site.upstream.body("/h/x").read(1000000, 100)
     site.saved("/h/x")
     assert site.upstream.hits("/h/x") == 1
+
+
+CACHES = {"varnish": (front.VARNISH, front.varnish), "nginx": (front.NGINX, front.nginx_cache)}
+
+
+@programs
+@pytest.mark.parametrize("name", CACHES)
+def test_other_caches(name, tmp_path):
+    """Varnish and nginx in Squid's place do what Squid does there."""
+    found, cache = CACHES[name]
+    if found is None:
+        pytest.skip(f"there is no {name}")
+    site = Site(tmp_path / "site", cache, apart=False)
+    try:
+        site.repo("a", {"x y.rpm": MiB, "piece": 2 * MiB, "cut": 4 * MiB})
+        gate = site.upstream.gate()
+        site.upstream.rule("/a/x%20y.rpm", gate_at=(256 * KiB, gate), headers={"Cache-Control": "private", "X-Theirs": "yes"})
+        site.upstream.rule("/a/cut", drop_after=2 * MiB, ranges=False)
+        target = CONTENT + "a/x%20y.rpm?q=%41"
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            clients = [pool.submit(site.follow, target, site.good) for _ in range(8)]
+            gate.wait_reached()
+            gate.open()
+            seen = [c.result() for c in clients]
+        assert {s[-1].sha256 for s in seen} == {site.upstream.sha256("/a/x y.rpm")}
+        away = [s for s in seen if len(s) == 2]  # who comes late gets what is saved already
+        assert away and all(first.status == 302 for first, _ in away)
+        assert {(a.headers["Cache-Control"], a.headers["X-Theirs"]) for _, a in away} == {("public, max-age=1234", "yes")}
+        away = site.ask(CONTENT + "a/piece", site.good)
+        piece = site.ask(away.headers["Location"].removeprefix(f"https://127.0.0.1:{site.port}"), site.good, headers={"Range": "bytes=1000000-1000099"})
+        assert piece.status == 206 and piece.body == site.upstream.body("/a/piece").read(1000000, 100)
+        for path, spelled in (("/a/x y.rpm", "/a/x%20y.rpm"), ("/a/piece", "/a/piece")):
+            site.saved(path)
+            assert site.upstream.hits(spelled) == 1  # the save task was served by the cache
+            assert [a.status for a in site.follow(CONTENT + spelled[1:], site.good)] == [200]
+        got = site.follow(CONTENT + "a/cut", site.good)[-1]
+        assert not got.complete and len(got.body) < 4 * MiB
+    finally:
+        site.close()
