@@ -5,6 +5,7 @@ import itertools
 import pathlib
 import signal
 import sys
+import zlib
 
 import pytest
 
@@ -26,14 +27,37 @@ def expected_skips():
     return out
 
 
+def pytest_addoption(parser):
+    parser.addoption("--shard", metavar="I/N", help="only every N-th test, from the I-th on (1, …, N): for processes side by side")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "timeout(seconds): how long the test may take, when that is not a minute")
     config.addinivalue_line("markers", "plain: measures time or memory, so that it means nothing under a sanitizer")
     config.addinivalue_line("markers", "faults: needs a binary with -Dfaults=true")
+    config.addinivalue_line("markers", "once: what it shows is no matter of memory or threads, so that it runs without sanitizers only")
+    config.addinivalue_line("markers", "together: what its module makes first is dear, so that one shard has all of it")
     config.expected_skips = expected_skips()
 
 
+def of_shard(items, shard):
+    mine, count = (int(x) for x in shard.split("/"))
+    place = 0
+    for item in items:
+        if item.get_closest_marker("together"):
+            at = zlib.crc32(item.module.__name__.encode())
+        else:
+            at = place = place + 1
+        if at % count == mine % count:
+            yield item
+
+
 def pytest_collection_modifyitems(config, items):
+    chosen = [i for i in items if not (sluice_module.SANITIZER and i.get_closest_marker("once"))]
+    if config.getoption("--shard"):
+        chosen = list(of_shard(chosen, config.getoption("--shard")))
+    config.hook.pytest_deselected(items=[i for i in items if i not in set(chosen)])
+    items[:] = chosen
     for item in items:
         if item.get_closest_marker("plain") and sluice_module.SANITIZER:
             item.add_marker(pytest.mark.skip(reason="measures; means nothing under a sanitizer"))

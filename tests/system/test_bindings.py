@@ -10,7 +10,7 @@ import pytest
 from data import KiB
 from sluice import PASSWORD, ROOT, SLOW
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.once, pytest.mark.together]
 
 
 @pytest.fixture(scope="module")

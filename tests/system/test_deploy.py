@@ -12,6 +12,7 @@ from sluice import BINARY, Sluice
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 SYSTEMD = front.program("systemd-analyze")
+pytestmark = pytest.mark.once
 
 
 def run(*argv, **kw):

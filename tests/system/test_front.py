@@ -16,7 +16,8 @@ from sluice import CONTENT, SANITIZER, SLOW, Sluice
 from tls_upstream import TlsUpstream
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(front.APACHE is None or front.SQUID is None, reason="needs Apache httpd and Squid")
+pytestmark = [pytest.mark.together,
+              pytest.mark.skipif(front.APACHE is None or front.SQUID is None, reason="needs Apache httpd and Squid")]
 
 SAVE = "sluice.app.tasks.lazy.save"
 
