@@ -274,11 +274,9 @@ int fetch_deliver_data(struct fetch *f, const char *p, size_t n)
 	if (f->req.on_data != NULL)
 		rc = f->req.on_data(f->req.arg, p, n);
 	f->ctx->depth--;
-	if (f->canceled)
-		return -ERR_CANCELED;
-	if (rc == 0)
+	if (rc != FETCH_PAUSE)
 		metric_add(M_fetch_bytes, (int64_t)n);
-	return rc;
+	return f->canceled ? -ERR_CANCELED : rc;
 }
 
 /* ---- notes, and acting on them ---- */
