@@ -272,6 +272,7 @@ static const struct {
 } text_rules[] = {
 	{"server", "listen", is_listen, true, "ADDR:PORT or [ADDR]:PORT, perhaps behind https://"},
 	{"server", "roles", is_role, false, "content, api, worker, redirect or streamer"},
+	{"server", "secrets_key", is_absolute, true, "an absolute path"},
 	{"server", "trusted_proxies", is_network, true, "an address or a network (ADDR/BITS)"},
 	{"content", "send_by", is_sender, true, "x-sendfile or x-accel-redirect"},
 	{"content", "accel_prefix", is_prefix, false, "a path that begins and ends with /"},

@@ -32,6 +32,7 @@
 	X(server, max_header_bytes, BYTES, "64k", 4096, 16777216, "all header fields of one request")                    \
 	X(server, max_body, BYTES, "16M", 1024, INT64_C(1) << 50, "largest request body that is held in memory")         \
 	X(server, trusted_proxies, LIST, "127.0.0.1,::1", 0, 0, "addresses and networks of web servers in front, whose word about the original request is taken; anyone else's is dropped") \
+	X(server, secrets_key, STR, "", 0, 0, "file with the key of the secrets that the catalog holds; empty: secrets.key in the data directory") \
 	X(server, login_failures, INT, "10", 0, 100000, "wrong passwords for one user that an address may send before it has to wait, half a minute for each more; for all users together ten times as many; 0: any number") \
 	X(server, tls_certificates, LIST, "", 0, 0, "PEM files for https:// addresses: CHAIN, or CHAIN:KEY when the key has a file of its own; chosen by the name that a client asks for, else the first") \
 	X(server, tls_min_version, STR, "1.2", 0, 0, "oldest TLS version: 1.2 or 1.3")                                   \

@@ -12,6 +12,7 @@
 #include "catalog/catalog_priv.h"
 #include "catalog/db_ops.h"
 #include "catalog/migrate.h"
+#include "catalog/secrets.h"
 #include "catalog/usage.h"
 
 #include <pthread.h>
@@ -46,6 +47,7 @@ struct catalog {
 	char *url;
 	int64_t busy_timeout_ms, window_ms;
 	struct shm *shm;
+	const struct keyring *keyring;
 	struct lane readers, writer;
 	int64_t write_began_ns, write_ended_ns; /* of the last write; whoever has the writing connection */
 	_Atomic int64_t stored_bytes;           /* of artifact_total, as seen last */
@@ -183,6 +185,7 @@ int catalog_open(const struct catalog_opts *opts, bool migrate, struct catalog *
 	c->busy_timeout_ms = opts->busy_timeout_ms;
 	c->window_ms = opts->window_ms;
 	c->shm = opts->shm;
+	c->keyring = opts->keyring;
 	c->url = slice_dup(slice_str(opts->url));
 	if (c->url == NULL) {
 		err_set(err, rc, "no memory for the catalog");
@@ -344,6 +347,23 @@ struct db *txn_db(struct txn *t)
 	return t->db;
 }
 
+const struct keyring *txn_keyring(struct txn *t)
+{
+	return t->c->keyring;
+}
+
+int catalog_erase(struct catalog *c, struct err *err)
+{
+	struct db *db = NULL;
+	int rc = lane_take(c, &c->writer, &db, err);
+
+	if (rc < 0)
+		return rc;
+	rc = db->ops->erase(db, err);
+	lane_give(&c->writer, db);
+	return rc;
+}
+
 int txn_created_us(struct txn *t, const char *last_sql, int64_t *out, struct err *err)
 {
 	int64_t now = clock_wall_unique_us();
@@ -429,6 +449,35 @@ char *col_dup(struct db_stmt *s, int i, bool *failed)
 	z = slice_dup(db_col_text(s, i));
 	*failed |= z == NULL;
 	return z;
+}
+
+int col_secret(struct txn *t, struct db_stmt *s, int i, const struct sealed_at *at, char **out, struct err *err)
+{
+	struct slice stored = db_col_text(s, i);
+	size_t n;
+
+	if (stored.p == NULL) {
+		*out = NULL;
+		return 0;
+	}
+	if (t->c->keyring != NULL)
+		return keyring_open(t->c->keyring, at, stored, out, &n, err);
+	*out = slice_dup(stored);
+	return *out != NULL ? 0 : err_set(err, -ERR_NOMEM, "no memory for %s.%s", at->table, at->column);
+}
+
+int secret_sealed(
+	struct txn *t, const struct sealed_at *at, struct slice text, struct slice *out, char **mem, struct err *err)
+{
+	int rc;
+
+	*mem = NULL;
+	*out = text;
+	if (t->c->keyring == NULL || catalog_secret_empty(text))
+		return 0;
+	if ((rc = keyring_seal(t->c->keyring, at, text, mem, err)) == 0)
+		*out = slice_str(*mem);
+	return rc;
 }
 
 int64_t catalog_window_began_us(const struct catalog *c)

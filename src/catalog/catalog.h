@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct catalog;
+struct keyring;
 struct txn; /* one transaction; one thread at a time */
 
 struct catalog_opts {
@@ -21,6 +22,7 @@ struct catalog_opts {
 	int64_t busy_timeout_ms; /* how long a write waits for another process's */
 	int readers;             /* reading connections; threads past that wait for one */
 	struct shm *shm; /* borrowed; whose generation is bumped by txn_commit after txn_changes_service; may be NULL */
+	const struct keyring *keyring; /* borrowed; seals secrets (secrets.h). NULL: they are in the clear */
 	int64_t window_ms; /* how long superseded publications are answered (P10): so long retention spares their versions */
 };
 

@@ -7,6 +7,7 @@
 #include "base/uuid.h"
 #include "catalog/catalog.h"
 #include "catalog/db.h"
+#include "catalog/keyring.h"
 
 /* The columns of a set of digests, in the order of enum digest_alg; `t` is the table's alias with its dot. */
 #define DIGEST_COLUMNS(t) t "md5, " t "sha1, " t "sha224, " t "sha256, " t "sha384, " t "sha512"
@@ -27,6 +28,17 @@ int64_t catalog_window_began_us(const struct catalog *c);
 void txn_count_artifact(struct txn *t, int artifacts, int64_t bytes);
 /* What catalog_stored_bytes answers from now on. */
 void txn_note_stored(struct txn *t, int64_t bytes);
+
+/* NULL: nothing is sealed. */
+const struct keyring *txn_keyring(struct txn *t);
+/* The text of column i, opened if it is sealed; malloc'ed, NULL for null. */
+int col_secret(struct txn *t, struct db_stmt *s, int i, const struct sealed_at *at, char **out, struct err *err);
+/* What to write for it: `text` itself, or what *mem holds then, for the caller to free. */
+int secret_sealed(
+	struct txn *t, const struct sealed_at *at, struct slice text, struct slice *out, char **mem, struct err *err);
+
+/* Nothing that was overwritten or deleted is in the database's files any more. -ERR_BUSY: others read it. */
+int catalog_erase(struct catalog *c, struct err *err);
 
 /* A path as clients may ask for it: relative, UTF-8, no empty, "." or ".." part, no control bytes. -ERR_INVAL. */
 int check_path(struct slice path, struct err *err);

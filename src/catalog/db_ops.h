@@ -38,6 +38,8 @@ struct db_ops {
 	int (*commit)(struct db *db, struct err *err);
 	void (*rollback)(struct db *db);
 	bool (*has_table)(struct db *db, const char *name); /* false on errors too */
+	/* Outside of transactions: makes the files anew, without what rows held before. */
+	int (*erase)(struct db *db, struct err *err);
 };
 
 struct db_cached {

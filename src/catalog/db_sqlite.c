@@ -462,6 +462,16 @@ out:
 	return 0;
 }
 
+static int sq_erase(struct db *db, struct err *err)
+{
+	struct sqlite_db *d = to_db(db);
+	int log = 0, done = 0, rc = sqlite3_exec(d->h, "VACUUM", NULL, NULL, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_wal_checkpoint_v2(d->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, &log, &done);
+	return rc == SQLITE_OK ? 0 : fail(d->h, rc, err);
+}
+
 const struct db_ops db_sqlite_ops = {
 	.scheme = "sqlite",
 	.open = sq_open,
@@ -485,4 +495,5 @@ const struct db_ops db_sqlite_ops = {
 	.commit = sq_commit,
 	.rollback = sq_rollback,
 	.has_table = sq_has_table,
+	.erase = sq_erase,
 };

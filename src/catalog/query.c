@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/digest.h"
+#include "catalog/catalog_priv.h"
 #include "catalog/db.h"
 
 #include <math.h>
@@ -608,6 +609,14 @@ static void limit_add(const struct query *q, struct buf *sql)
 		buf_addf(sql, " LIMIT %lld OFFSET %lld", (long long)q->limit, (long long)q->offset);
 }
 
+static bool has_secrets(const struct query *q)
+{
+	for (size_t i = 0; i < q->column_count; i++)
+		if (q->columns[i]->secret)
+			return true;
+	return false;
+}
+
 /* A page is chosen by ids alone first: columns are worked out for its rows, not for those that are skipped or sorted away. */
 static void rows_sql(const struct query *q, struct buf *sql)
 {
@@ -619,6 +628,9 @@ static void rows_sql(const struct query *q, struct buf *sql)
 		buf_addf(sql, ", %s", q->columns[i]->sql);
 		joins |= q->columns[i]->joins;
 	}
+	/* secrets are bound to their row, which is named last */
+	if (has_secrets(q))
+		buf_addf(sql, ", %s", view_column_find(q->view, "uuid")->sql);
 	from_add(q, two_steps ? joins : joins | q->joins, !two_steps, sql);
 	if (two_steps) {
 		buf_addf(sql, " WHERE %s IN (SELECT %s", q->view->id, q->view->id);
@@ -692,6 +704,16 @@ out:
 }
 
 /* NULL: out of memory. */
+static json_t *text_value(struct slice s, enum col_type type)
+{
+	json_t *v;
+
+	if (type == COL_TEXT)
+		return slice_is_utf8(s) ? json_stringn(s.p, s.n) : json_null();
+	v = json_loadb(s.p, s.n, JSON_DECODE_ANY, NULL);
+	return v != NULL ? v : json_null();
+}
+
 static json_t *column_value(struct db_stmt *st, int at, enum col_type type)
 {
 	char text[2 * DIGEST_MAX + 1], iso[CLOCK_ISO_MAX], uuid_text[UUID_STR];
@@ -710,15 +732,8 @@ static json_t *column_value(struct db_stmt *st, int at, enum col_type type)
 	case COL_TIME:
 		return json_string(clock_iso(db_col_i64(st, at), iso));
 	case COL_TEXT:
-		s = db_col_text(st, at);
-		return slice_is_utf8(s) ? json_stringn(s.p, s.n) : json_null();
-	case COL_JSON: {
-		json_t *v;
-
-		s = db_col_text(st, at);
-		v = json_loadb(s.p, s.n, JSON_DECODE_ANY, NULL);
-		return v != NULL ? v : json_null();
-	}
+	case COL_JSON:
+		return text_value(db_col_text(st, at), type);
 	case COL_UUID:
 		s = db_col_blob(st, at);
 		if (s.n != sizeof(u.b))
@@ -732,16 +747,38 @@ static json_t *column_value(struct db_stmt *st, int at, enum col_type type)
 	return json_null();
 }
 
-static int row_read(const struct query *q, struct db_stmt *st, json_t **out)
+/* A value that no key opens is null: whether remotes can be opened is asked at the start, and an old task's result is worth no failure. */
+static json_t *secret_value(struct txn *t, const struct query *q, struct db_stmt *st, size_t i)
 {
-	json_t *row = json_object();
+	struct sealed_at at = {.table = q->view->table, .column = q->columns[i]->name};
+	struct err err = ERR_INIT;
+	char *text = NULL;
+	json_t *v;
+	int rc;
+
+	col_uuid(st, (int)q->column_count + 1, &at.row);
+	rc = col_secret(t, st, (int)i + 1, &at, &text, &err);
+	if (rc == -ERR_NOMEM)
+		return NULL;
+	if (rc < 0 || text == NULL)
+		return json_null();
+	v = text_value(slice_str(text), q->columns[i]->type);
+	free(text);
+	return v;
+}
+
+static int row_read(struct txn *t, const struct query *q, struct db_stmt *st, json_t **out)
+{
+	json_t *row = json_object(), *v;
 
 	if (row == NULL || json_object_set_new(row, "_id", json_integer(db_col_i64(st, 0))) < 0)
 		goto nomem;
-	for (size_t i = 0; i < q->column_count; i++)
-		if (json_object_set_new(row, q->columns[i]->name, column_value(st, (int)i + 1, q->columns[i]->type)) <
-			0)
+	for (size_t i = 0; i < q->column_count; i++) {
+		v = q->columns[i]->secret ? secret_value(t, q, st, i)
+					  : column_value(st, (int)i + 1, q->columns[i]->type);
+		if (json_object_set_new(row, q->columns[i]->name, v) < 0)
 			goto nomem;
+	}
 	*out = row;
 	return 0;
 nomem:
@@ -764,7 +801,7 @@ int query_rows(struct txn *t, struct query *q, json_t **rows, struct err *err)
 	if ((rc = query_start(t, q, &sql, &st, err)) < 0)
 		goto out;
 	while ((rc = db_step(st, err)) > 0)
-		if (row_read(q, st, &row) < 0 || json_array_append_new(all, row) < 0) {
+		if (row_read(t, q, st, &row) < 0 || json_array_append_new(all, row) < 0) {
 			rc = err_set(err, -ERR_NOMEM, "out of memory for the rows of a list");
 			break;
 		}

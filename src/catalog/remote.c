@@ -58,7 +58,33 @@ void remote_row_free(struct remote_row **pr)
 	"sock_connect_timeout, sock_read_timeout, headers, download_concurrency, rate_limit, extra, updated FROM " \
 	"remote "
 
-static int read_row(struct db_stmt *s, struct remote_row **out, struct err *err)
+/* -ERR_DENIED: no key opens one of them. */
+static int read_secrets(struct txn *t, struct db_stmt *s, struct remote_row *r, struct err *err)
+{
+	const struct {
+		const char *column;
+		int at;
+		char **out;
+	} secrets[] = {
+		{"client_key", 8, &r->client_key},
+		{"proxy_username", 11, &r->proxy_username},
+		{"proxy_password", 12, &r->proxy_password},
+		{"username", 13, &r->username},
+		{"password", 14, &r->password},
+		{"headers", 20, &r->headers},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(secrets) && rc == 0; i++)
+		rc = col_secret(t, s, secrets[i].at,
+			&(struct sealed_at){.table = "remote", .column = secrets[i].column, .row = r->uuid},
+			secrets[i].out, err);
+	if (rc < 0 && err != NULL)
+		err_wrap(err, "remote '%s'", r->name);
+	return rc;
+}
+
+static int read_row(struct txn *t, struct db_stmt *s, struct remote_row **out, struct err *err)
 {
 	struct remote_row *r = calloc(1, sizeof(*r));
 	bool failed = r == NULL;
@@ -77,23 +103,19 @@ static int read_row(struct db_stmt *s, struct remote_row **out, struct err *err)
 	}
 	r->ca_cert = col_dup(s, 6, &failed);
 	r->client_cert = col_dup(s, 7, &failed);
-	r->client_key = col_dup(s, 8, &failed);
 	r->tls_validation = db_col_i64(s, 9) != 0;
 	r->proxy_url = col_dup(s, 10, &failed);
-	r->proxy_username = col_dup(s, 11, &failed);
-	r->proxy_password = col_dup(s, 12, &failed);
-	r->username = col_dup(s, 13, &failed);
-	r->password = col_dup(s, 14, &failed);
 	r->max_retries = db_col_i64(s, 15) > 0 ? db_col_i64(s, 15) : DEFAULT_RETRIES;
 	r->total_timeout_s = db_col_f64(s, 16);
 	r->connect_timeout_s = db_col_f64(s, 17);
 	r->sock_connect_timeout_s = db_col_f64(s, 18);
 	r->sock_read_timeout_s = db_col_f64(s, 19);
-	r->headers = col_dup(s, 20, &failed);
 	r->download_concurrency = db_col_i64(s, 21);
 	r->rate_limit = db_col_i64(s, 22);
 	r->extra = col_dup(s, 23, &failed);
 	r->updated_us = db_col_i64(s, 24);
+	if (!failed)
+		rc = read_secrets(t, s, r, err);
 out:
 	if (failed)
 		rc = err_set(err, -ERR_NOMEM, "no memory for a remote");
@@ -104,12 +126,12 @@ out:
 	return rc;
 }
 
-static int read_one(struct db_stmt *s, int rc, struct remote_row **out, struct err *err)
+static int read_one(struct txn *t, struct db_stmt *s, int rc, struct remote_row **out, struct err *err)
 {
 	if (rc == 0)
 		return err_set(err, -ERR_NOTFOUND, "no such remote");
 	if (rc > 0)
-		rc = read_row(s, out, err);
+		rc = read_row(t, s, out, err);
 	db_done(&s);
 	return rc;
 }
@@ -119,7 +141,7 @@ int catalog_remote_by_id(struct txn *t, int64_t id, struct remote_row **out, str
 	struct db_stmt *s;
 	int rc = db_first(txn_db(t), REMOTE_SELECT "WHERE id = $1", &s, err, DB_I64(id));
 
-	return read_one(s, rc, out, err);
+	return read_one(t, s, rc, out, err);
 }
 
 int catalog_remote_by_uuid(struct txn *t, const struct uuid *u, struct remote_row **out, struct err *err)
@@ -127,7 +149,7 @@ int catalog_remote_by_uuid(struct txn *t, const struct uuid *u, struct remote_ro
 	struct db_stmt *s;
 	int rc = db_first(txn_db(t), REMOTE_SELECT "WHERE uuid = $1", &s, err, DB_UUID(u));
 
-	return read_one(s, rc, out, err);
+	return read_one(t, s, rc, out, err);
 }
 
 static bool given(const char *z)

@@ -6,9 +6,11 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "catalog/catalog_priv.h"
 #include "catalog/db.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define VALUES_MAX 64
 #define BYTES_MAX (64u << 20) /* of one row: labels and certificates of a request body */
@@ -22,6 +24,8 @@ struct value {
 };
 struct row {
 	struct arena arena;
+	const char *table;
+	struct uuid uuid; /* of a dated one */
 	struct value v[VALUES_MAX];
 	size_t count;
 };
@@ -53,6 +57,22 @@ static int referenced_id(struct txn *t, const char *view, struct slice uuid, int
 		rc = err_set(err, -ERR_NOTFOUND, "the %s %.*s does not exist any more", view, SLICE_ARG(uuid));
 	db_done(&st);
 	return rc < 0 ? rc : 0;
+}
+
+/* As it is written, in the arena. */
+static int sealed_text(struct txn *t, struct row *r, const struct view_column *c, struct slice *text, struct err *err)
+{
+	struct sealed_at at = {.table = r->table, .column = c->store, .row = r->uuid};
+	char *mem = NULL;
+	int rc;
+
+	if (!c->secret || (rc = secret_sealed(t, &at, *text, text, &mem, err)) < 0)
+		return c->secret ? rc : 0;
+	if (mem != NULL) {
+		text->p = arena_strdup(&r->arena, *text);
+		free(mem);
+	}
+	return text->p != NULL ? 0 : err_set(err, -ERR_NOMEM, "out of memory for '%s'", c->name);
 }
 
 static int value_of(struct txn *t, struct row *r, const struct view_column *c, const json_t *in, struct err *err)
@@ -92,6 +112,8 @@ static int value_of(struct txn *t, struct row *r, const struct view_column *c, c
 			goto wrong;
 		v.kind = VALUE_TEXT;
 		v.s = text;
+		if ((rc = sealed_text(t, r, c, &v.s, err)) < 0)
+			return rc;
 		break;
 	case COL_TIME:
 		if (text.p == NULL || clock_iso_parse(text, &v.i) < 0)
@@ -107,6 +129,8 @@ static int value_of(struct txn *t, struct row *r, const struct view_column *c, c
 		free(dump);
 		if (v.s.p == NULL)
 			return err_set(err, -ERR_NOMEM, "out of memory for '%s'", c->name);
+		if ((rc = sealed_text(t, r, c, &v.s, err)) < 0)
+			return rc;
 		break;
 	case COL_HEX:
 		goto wrong; /* no view has writable ones */
@@ -177,7 +201,7 @@ int row_insert(struct txn *t, const struct view *v, const char *type, const json
 	struct uuid u = uuid_v7();
 	struct db_stmt *st = NULL;
 	int64_t now = 0;
-	struct row r = {.count = 0};
+	struct row r = {.table = v->table, .uuid = u};
 	int rc;
 
 	arena_init(&r.arena, BYTES_MAX);
@@ -217,14 +241,32 @@ out:
 	return rc;
 }
 
+static int uuid_of(struct txn *t, const struct view *v, int64_t id, struct uuid *out, struct err *err)
+{
+	struct db_stmt *st;
+	char sql[96];
+	int rc;
+
+	(void)snprintf(sql, sizeof(sql), "SELECT uuid FROM %s WHERE id = $1", v->table);
+	if ((rc = db_query_text(txn_db(t), sql, &st, err)) < 0)
+		return rc;
+	db_bind_i64(st, 1, id);
+	if ((rc = db_step(st, err)) > 0)
+		col_uuid(st, 0, out);
+	db_done(&st);
+	return rc == 0 ? err_set(err, -ERR_NOTFOUND, "the %s does not exist any more", v->name) : MIN(rc, 0);
+}
+
 int row_update(struct txn *t, const struct view *v, int64_t id, const json_t *values, struct err *err)
 {
 	struct buf sql = BUF_INIT(1 << 16);
 	struct db_stmt *st = NULL;
-	struct row r = {.count = 0};
+	struct row r = {.table = v->table};
 	int rc;
 
 	arena_init(&r.arena, BYTES_MAX);
+	if (v->dated && (rc = uuid_of(t, v, id, &r.uuid, err)) < 0)
+		goto out;
 	if (v->dated)
 		row_add(&r, (struct value){.store = "updated", .kind = VALUE_INT, .i = clock_wall_unique_us()});
 	if ((rc = row_fill(t, &r, v, values, err)) < 0)

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "catalog/catalog_priv.h"
 #include "catalog/task_lock.h"
 
@@ -54,7 +55,25 @@ void task_row_free(struct task_row **pt)
 	"SELECT id, uuid, name, args, logging_cid, state, worker_id, pid, created, started_at, finished_at, error, " \
 	"result FROM task "
 
-static int read_task(struct db_stmt *s, struct task_row **out, struct err *err)
+/* What was sealed with a key that is given up is "": no JSON, so that a task whose arguments it was fails, and the queue goes on. */
+static int read_sealed(struct txn *t, struct db_stmt *s, int i, const char *column, const struct task_row *r,
+	char **out, struct err *err)
+{
+	struct sealed_at at = {.table = "task", .column = column, .row = r->uuid};
+	struct err why = ERR_INIT;
+	int rc = col_secret(t, s, i, &at, out, &why);
+
+	if (rc == -ERR_DENIED) {
+		log_warn("catalog", "task %lld: %s", (long long)r->id, why.msg);
+		*out = slice_dup(SLICE(""));
+		rc = *out != NULL ? 0 : err_set(&why, -ERR_NOMEM, "no memory for a task");
+	}
+	if (rc < 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
+static int read_task(struct txn *t, struct db_stmt *s, struct task_row **out, struct err *err)
 {
 	struct task_row *r = calloc(1, sizeof(*r));
 	bool failed = r == NULL;
@@ -65,7 +84,6 @@ static int read_task(struct db_stmt *s, struct task_row **out, struct err *err)
 	r->id = db_col_i64(s, 0);
 	col_uuid(s, 1, &r->uuid);
 	r->name = col_dup(s, 2, &failed);
-	r->args = col_dup(s, 3, &failed);
 	r->logging_cid = col_dup(s, 4, &failed);
 	if (task_state_parse(db_col_text(s, 5), &r->state) < 0)
 		rc = err_set(err, -ERR_DB, "task %lld has an unknown state", (long long)r->id);
@@ -75,7 +93,10 @@ static int read_task(struct db_stmt *s, struct task_row **out, struct err *err)
 	r->started_us = db_col_i64(s, 9);
 	r->finished_us = db_col_i64(s, 10);
 	r->error = col_dup(s, 11, &failed);
-	r->result = col_dup(s, 12, &failed);
+	if (!failed && rc == 0)
+		rc = read_sealed(t, s, 3, "args", r, &r->args, err);
+	if (!failed && rc == 0)
+		rc = read_sealed(t, s, 12, "result", r, &r->result, err);
 out:
 	if (failed)
 		rc = err_set(err, -ERR_NOMEM, "no memory for a task");
@@ -86,12 +107,12 @@ out:
 	return rc;
 }
 
-static int read_one(struct db_stmt *s, int rc, struct task_row **out, struct err *err)
+static int read_one(struct txn *t, struct db_stmt *s, int rc, struct task_row **out, struct err *err)
 {
 	if (rc == 0)
 		return err_set(err, -ERR_NOTFOUND, "no such task");
 	if (rc > 0)
-		rc = read_task(s, out, err);
+		rc = read_task(t, s, out, err);
 	db_done(&s);
 	return rc;
 }
@@ -101,7 +122,7 @@ int catalog_task_by_uuid(struct txn *t, const struct uuid *u, struct task_row **
 	struct db_stmt *s;
 	int rc = db_first(txn_db(t), TASK_SELECT "WHERE uuid = $1", &s, err, DB_UUID(u));
 
-	return read_one(s, rc, out, err);
+	return read_one(t, s, rc, out, err);
 }
 
 static int task_by_id(struct txn *t, int64_t id, struct task_row **out, struct err *err)
@@ -109,7 +130,7 @@ static int task_by_id(struct txn *t, int64_t id, struct task_row **out, struct e
 	struct db_stmt *s;
 	int rc = db_first(txn_db(t), TASK_SELECT "WHERE id = $1", &s, err, DB_I64(id));
 
-	return read_one(s, rc, out, err);
+	return read_one(t, s, rc, out, err);
 }
 
 /* --- the queue --- */
@@ -129,9 +150,12 @@ int catalog_task_create(
 	struct db *db = txn_db(t);
 	struct uuid u = uuid_v7();
 	int64_t now, new_id;
+	char *mem = NULL;
 	int rc, is_free;
 
 	rc = txn_created_us(t, "SELECT created FROM task ORDER BY id DESC LIMIT 1", &now, err);
+	if (rc == 0)
+		rc = secret_sealed(t, &(struct sealed_at){"task", "args", u}, args, &args, &mem, err);
 	if (rc == 0)
 		rc = db_do(db,
 			"INSERT INTO task (uuid, created, updated, name, state, args, logging_cid, created_by, "
@@ -139,6 +163,7 @@ int catalog_task_create(
 			"VALUES ($1, $2, $2, $3, 'waiting', $4, $5, $6, $7)",
 			err, DB_UUID(&u), DB_I64(now), DB_STR(n->name), DB_TEXT(args), DB_TEXT(cid),
 			DB_ID_OR_NULL(n->created_by), DB_ID_OR_NULL(n->group_id));
+	free(mem);
 	if (rc < 0)
 		return rc;
 	new_id = db_last_id(db);
@@ -204,21 +229,40 @@ int catalog_task_set_pid(struct txn *t, int64_t id, int64_t pid, struct err *err
 
 /* --- the end --- */
 
+static int seal_result(struct txn *t, int64_t id, struct slice *result, char **mem, struct err *err)
+{
+	struct sealed_at at = {.table = "task", .column = "result"};
+	struct db_stmt *s;
+	int rc;
+
+	if (txn_keyring(t) == NULL)
+		return 0;
+	rc = db_first(txn_db(t), "SELECT uuid FROM task WHERE id = $1", &s, err, DB_I64(id));
+	if (rc == 1)
+		col_uuid(s, 0, &at.row);
+	db_done(&s);
+	return rc < 0 ? rc : secret_sealed(t, &at, *result, result, mem, err);
+}
+
 int catalog_task_finish(
 	struct txn *t, int64_t id, enum task_state final, struct slice error, struct slice result, struct err *err)
 {
 	struct slice state = slice_str(task_state_name(final));
 	int64_t now = clock_wall_us();
 	struct db *db = txn_db(t);
-	int rc;
+	char *mem = NULL;
+	int rc = 0;
 
 	BUG(!task_state_is_final(final));
+	if (result.n > 0 && (rc = seal_result(t, id, &result, &mem, err)) < 0)
+		return rc;
 	/* What it was told to do goes: nobody reads it any more, and a remote's new password may be in it. */
 	rc = db_do(db,
 		"UPDATE task SET state = $1, finished_at = $2, updated = $2, error = $3, result = $4, pid = NULL, "
 		"args = '{}' WHERE id = $5 AND state IN ('waiting', 'running', 'canceling')",
 		err, DB_TEXT(state), DB_I64(now), DB_TEXT(error.n > 0 ? error : SLICE_NULL),
 		DB_TEXT(result.n > 0 ? result : SLICE_NULL), DB_I64(id));
+	free(mem);
 	if (rc < 0)
 		return rc;
 	if (db_changes(db) == 0)

@@ -10,6 +10,10 @@
 	{                                                                 \
 		.name = name_, .type = type_, .sql = sql_, .store = name_ \
 	}
+#define SECRET(name_, type_, sql_)                                                        \
+	{                                                                                 \
+		.name = name_, .type = type_, .sql = sql_, .store = name_, .secret = true \
+	}
 #define RO(name_, type_, sql_, joins_)                                     \
 	{                                                                  \
 		.name = name_, .type = type_, .sql = sql_, .joins = joins_ \
@@ -53,19 +57,19 @@ static const struct view_column remote_columns[] = {
 	RW("labels", COL_JSON, "r.labels"),
 	RW("ca_cert", COL_TEXT, "r.ca_cert"),
 	RW("client_cert", COL_TEXT, "r.client_cert"),
-	RW("client_key", COL_TEXT, "r.client_key"),
+	SECRET("client_key", COL_TEXT, "r.client_key"),
 	RW("tls_validation", COL_BOOL, "r.tls_validation"),
 	RW("proxy_url", COL_TEXT, "r.proxy_url"),
-	RW("proxy_username", COL_TEXT, "r.proxy_username"),
-	RW("proxy_password", COL_TEXT, "r.proxy_password"),
-	RW("username", COL_TEXT, "r.username"),
-	RW("password", COL_TEXT, "r.password"),
+	SECRET("proxy_username", COL_TEXT, "r.proxy_username"),
+	SECRET("proxy_password", COL_TEXT, "r.proxy_password"),
+	SECRET("username", COL_TEXT, "r.username"),
+	SECRET("password", COL_TEXT, "r.password"),
 	RW("max_retries", COL_INT, "r.max_retries"),
 	RW("total_timeout", COL_REAL, "r.total_timeout"),
 	RW("connect_timeout", COL_REAL, "r.connect_timeout"),
 	RW("sock_connect_timeout", COL_REAL, "r.sock_connect_timeout"),
 	RW("sock_read_timeout", COL_REAL, "r.sock_read_timeout"),
-	RW("headers", COL_JSON, "r.headers"),
+	SECRET("headers", COL_JSON, "r.headers"),
 	RW("download_concurrency", COL_INT, "r.download_concurrency"),
 	RW("rate_limit", COL_INT, "r.rate_limit"),
 	RW("extra", COL_JSON, "r.extra"),
@@ -405,7 +409,7 @@ static const struct view_column task_columns[] = {
 	RO("started_at", COL_TIME, "t.started_at", 0),
 	RO("finished_at", COL_TIME, "t.finished_at", 0),
 	RO("error", COL_JSON, "t.error", 0),
-	RO("result", COL_JSON, "t.result", 0),
+	{.name = "result", .type = COL_JSON, .sql = "t.result", .secret = true},
 	RO("parent_task", COL_UUID, "p.uuid", 1),
 	RO("task_group", COL_UUID, "g.uuid", 2),
 	RO("worker", COL_UUID, "w.uuid", 4),

@@ -32,6 +32,7 @@ struct view_column {
 	const char *ref;   /* `store` holds the id of an object of this view, and the value is its uuid */
 	/* Comparing it by `sql` would look at every row's join: "… IN (SELECT … WHERE %)" instead, '%' the comparison of `within_sql`. */
 	const char *within, *within_sql;
+	bool secret; /* sealed in the table (secrets.h), in the clear for whoever reads the view, which has a uuid */
 };
 
 /* A filter that is more than a comparison of one column. "?1" is its first parameter, and so on; `each`: the whole text is

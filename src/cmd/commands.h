@@ -17,6 +17,7 @@ int cmd_sources(const struct options *o);
 int cmd_reclaim(const struct options *o);
 int cmd_repo(const struct options *o);
 int cmd_config(const struct options *o);
+int cmd_secrets(const struct options *o);
 int cmd_task_run(const struct options *o); /* not listed: how the worker starts a task's process */
 
 /* Writes to standard output and flushes: a full disk behind a pipe is an error like any other. */

@@ -77,6 +77,11 @@ static int config_derive(struct settings *s, struct err *err)
 		buf_addf(&text, "%s/media", s->server_data);
 		rc = settings_set(s, "storage", "media", buf_slice(&text), "from server.data", err);
 	}
+	if (rc == 0 && s->server_secrets_key[0] == '\0') {
+		buf_reset(&text);
+		buf_addf(&text, "%s/secrets.key", s->server_data);
+		rc = settings_set(s, "server", "secrets_key", buf_slice(&text), "from server.data", err);
+	}
 	if (rc == 0 && text.failed != 0)
 		rc = err_set(err, -ERR_INVAL, "the name of the data directory is too long");
 	buf_fini(&text);

@@ -165,6 +165,23 @@ static const struct command commands[] = {
 		cmd_config,
 	},
 	{
+		"secrets",
+		"rotate|forget",
+		1,
+		1,
+		OPT_BIT(data) | OPT_BIT(config),
+		"change the key of the secrets in the catalog",
+		"What remotes log in with is sealed in the catalog, with a key in a file of its own (secrets.key in\n"
+		"the data directory, or what server.secrets_key names). The server has to be stopped.\n\n"
+		"rotate seals everything with a new key. It can be interrupted at any time, and called again.\n"
+		"forget gives up what no key opens, when the file is lost: those remotes have no credentials then,\n"
+		"until you set them again.\n\n"
+		"Examples:\n"
+		"  sluice secrets rotate\n"
+		"  sluice secrets forget --data /var/lib/sluice",
+		cmd_secrets,
+	},
+	{
 		"version",
 		"",
 		0,

@@ -8,6 +8,7 @@
 #include "catalog/change.h"
 #include "catalog/repository.h"
 #include "catalog/save.h"
+#include "catalog/secrets.h"
 #include "cmd/config.h"
 #include "cmd/datadir.h"
 #include "space/removal.h"
@@ -87,6 +88,17 @@ static int wire_shm(struct wiring *w, struct err *err)
 /* What this process is to the data directory. */
 enum part { PART_SERVER, PART_MEMBER, PART_TASK };
 
+/* Whether a missing one may be made is known when the catalog is open. */
+static int wire_keyring(struct wiring *w, enum part part, struct err *err)
+{
+	int rc = keyring_load(w->settings.server_secrets_key, &w->keyring, err);
+
+	if (rc != -ERR_NOTFOUND || part != PART_SERVER)
+		return rc;
+	w->keyring_is_fresh = true;
+	return keyring_new(&w->keyring, err);
+}
+
 static int wire_catalog(struct wiring *w, enum part part, struct err *err)
 {
 	struct catalog_opts opts = {
@@ -96,8 +108,15 @@ static int wire_catalog(struct wiring *w, enum part part, struct err *err)
 		.shm = w->shm,
 		.window_ms = w->settings.content_superseded_window,
 	};
+	int rc = wire_keyring(w, part, err);
 
-	return catalog_open(&opts, part == PART_SERVER, &w->catalog, err);
+	opts.keyring = w->keyring;
+	if (rc == 0)
+		rc = catalog_open(&opts, part == PART_SERVER, &w->catalog, err);
+	if (rc == 0 && part == PART_SERVER)
+		rc = catalog_secrets_start(
+			w->catalog, w->keyring, w->settings.server_secrets_key, w->keyring_is_fresh, err);
+	return rc;
 }
 
 /* Versions and publications in the making have no maker when a server starts. */
@@ -248,6 +267,7 @@ void wiring_close(struct wiring *w)
 	space_free(&w->space);
 	store_close(&w->store);
 	catalog_close(&w->catalog);
+	keyring_free(&w->keyring);
 	shm_close(&w->shm);
 	fs_close(&w->tasks_lock_fd);
 	fs_close(&w->lock_fd);

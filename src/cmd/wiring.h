@@ -8,6 +8,7 @@
 #include "base/settings.h"
 #include "base/shm.h"
 #include "catalog/catalog.h"
+#include "catalog/keyring.h"
 #include "cmd/formats.h"
 #include "cmd/options.h"
 #include "space/space.h"
@@ -21,6 +22,8 @@ struct wiring {
 	int lock_fd;       /* the data directory's lock (server); -1 */
 	int tasks_lock_fd; /* a task process's share of the tasks' lock, or a member's of the members'; -1 */
 	struct shm *shm;
+	struct keyring *keyring; /* of the catalog */
+	bool keyring_is_fresh;   /* there was no key file */
 	struct catalog *catalog;
 	struct store *store;
 	struct space *space;
