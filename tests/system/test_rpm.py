@@ -236,6 +236,42 @@ def test_additive_keeps_what_upstream_drops(sluice, upstream, tmp_path):
     assert upstream.hits("/r/" + old.name) == 1
 
 
+def test_a_second_sync_knows_what_it_has(sluice, upstream, tmp_path):
+    """Of what is new everything is read, be it between packages that are known, or another copy of one of them."""
+    repo = Rpms(tmp_path / "up")
+    for name in ("ape", "cow", "lion"):
+        repo.build(name, "1.0")
+    repo.createrepo()
+    repo.put(upstream, "/r/")
+    r = Repo(sluice, "r", upstream.url("/r/"), sync="additive", autopublish=True, layout="flat")
+    repo.build("bear", "1.0", files={"/usr/bin/bear": "grr", "/usr/bin/cub": "grr"})
+    repo.build("wolf", "1.0")
+    repo.createrepo()
+    repo.put(upstream, "/r/")
+    r.sync("additive")
+    check_like_upstream(r, repo)
+    cow = next(p for n, p in repo.packages().items() if n.startswith("cow"))
+    copy = repo.directory / "more" / cow.name
+    copy.parent.mkdir()
+    copy.write_bytes(cow.read_bytes())
+    repo.createrepo()
+    repo.put(upstream, "/r/")
+    r.sync("additive")
+    assert sorted(u["name"] for u in r.units()) == ["ape", "bear", "cow", "cow", "lion", "wolf"]
+    cow.unlink()
+    repo.createrepo()
+    repo.put(upstream, "/r/")
+    r.sync("mirror_content_only")
+    check_like_upstream(r, repo)
+
+
+def check_like_upstream(r, repo):
+    ours = repomd(r.get(REPOMD)[1])
+    theirs = repomd((repo.directory / REPOMD).read_bytes())
+    for kind in ("filelists", "other"):
+        assert entries(opened(r.get(ours[kind][0])[1])) == entries(opened((repo.directory / theirs[kind][0]).read_bytes()))
+
+
 def test_a_publication_by_hand(sluice, up):
     """Of a complete mirror it is upstream's metadata, whoever asks for it; of what lacks file lists there is none."""
     r = Repo(sluice, "r", up.url("/r/"))

@@ -3,6 +3,7 @@
 #define SLUICE_FORMATS_DEB_SYNC_PRIV_H
 
 #include "base/buf.h"
+#include "base/seen.h"
 #include "formats/deb/deb_format.h"
 #include "formats/deb/release.h"
 #include "formats/deb/select.h"
@@ -30,14 +31,6 @@ struct dist {
 	bool parsed;
 };
 
-/* Paths that were declared, by their hashes: a package of two distributions is one unit. */
-struct seen {
-	struct seen_entry {
-		uint64_t path, bytes; /* of the path, and of the digest that was declared for it; path 0: free */
-	} * entries;
-	size_t count, cap; /* cap: a power of two */
-};
-
 struct deb_sync {
 	const struct sluice_sync_host *h;
 	struct sluice_sync *s;
@@ -45,9 +38,9 @@ struct deb_sync {
 	struct words distributions;
 	struct selection sel;
 	bool ignore_missing;
-	const char *gpgkey; /* NULL: signatures are not checked */
-	struct dist *dists; /* distributions.count */
-	struct seen seen;
+	const char *gpgkey;                  /* NULL: signatures are not checked */
+	struct dist *dists;                  /* distributions.count */
+	struct seen seen;                    /* what was declared: a package of two distributions is one unit */
 	struct err err;                      /* why a file was refused */
 	int64_t releases, indexes, packages; /* packages: those of sources too */
 };
@@ -68,9 +61,5 @@ void dist_fini(struct dist *d);
 
 /* index.c: the files that a Release lists. Fetches and reads the indexes of what is selected, and declares all files. */
 int index_sync(struct deb_sync *ds, struct dist *d);
-
-/* seen.c. 1: new; 0: was declared with these bytes; -ERR_EXISTS: with others; -ERR_NOMEM. */
-int seen_add(struct seen *s, const char *path, const char *bytes);
-void seen_fini(struct seen *s);
 
 #endif

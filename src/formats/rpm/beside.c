@@ -68,6 +68,13 @@ static int take_package(void *arg, struct slice pkgid, struct slice inside)
 	return 0;
 }
 
+static bool skip_package(void *arg, struct slice pkgid)
+{
+	const struct beside *b = arg;
+
+	return seen_has(&b->skipped, pkgid.p);
+}
+
 static int take_piece(void *arg, const char *p, size_t n)
 {
 	struct beside *b = arg;
@@ -84,6 +91,7 @@ int beside_init(struct beside *b, const struct sluice_sync_host *h, struct sluic
 	rc = lists_init(&b->lists, root, take_package, b);
 	if (rc != 0)
 		return fail(b, rc);
+	b->lists.skip = skip_package;
 	return save_as != NULL ? h->read_begin(s, save_as, take_piece, b, &b->reading) : 0;
 }
 
@@ -94,6 +102,7 @@ void beside_fini(struct beside *b)
 	free(b->entries);
 	free(b->last.pkgid);
 	lists_fini(&b->lists);
+	seen_fini(&b->skipped);
 }
 
 static bool find(struct beside *b, struct slice pkgid, size_t from, size_t *at)
@@ -132,4 +141,26 @@ int beside_find(struct beside *b, struct slice pkgid, struct slice *out)
 	take_out(b, at);
 	*out = slice_of(b->last.inside, b->last.n);
 	return 0;
+}
+
+bool beside_skipped(const struct beside *b, struct slice pkgid)
+{
+	return seen_has(&b->skipped, pkgid.p);
+}
+
+int beside_skip(struct beside *b, struct slice pkgid)
+{
+	size_t at = 0;
+	int rc;
+
+	if (b->reading == NULL)
+		return 0;
+	if (find(b, pkgid, b->first, &at)) {
+		free(b->entries[at].pkgid);
+		b->bytes -= b->entries[at].n;
+		memmove(&b->entries[at], &b->entries[at + 1], (b->count - at - 1) * sizeof(*b->entries));
+		b->count--;
+	}
+	rc = seen_add(&b->skipped, pkgid.p, "");
+	return rc < 0 ? fail(b, rc) : 0;
 }

@@ -3,6 +3,7 @@
 #ifndef SLUICE_FORMATS_RPM_BESIDE_H
 #define SLUICE_FORMATS_RPM_BESIDE_H
 
+#include "base/seen.h"
 #include "formats/rpm/lists.h"
 #include "sluice/format.h"
 
@@ -24,6 +25,7 @@ struct beside {
 	size_t first, count, cap, bytes;
 	struct beside_entry
 		last; /* what was found last: a package may be asked for again, at another place of the repository */
+	struct seen skipped; /* packages that nobody will ask for */
 	bool ended;
 	struct err err;
 };
@@ -34,5 +36,9 @@ int beside_init(struct beside *b, const struct sluice_sync_host *h, struct sluic
 void beside_fini(struct beside *b);
 /* What is in the package's element; n == 0: nothing, or it is not there. Valid until the next call. Negative: the sync has failed. */
 int beside_find(struct beside *b, struct slice pkgid, struct slice *out);
+/* `pkgid` ends with a zero byte, here and in the next. This package will not be asked for: it is read over, and nothing of it is kept. */
+int beside_skip(struct beside *b, struct slice pkgid);
+/* Was it skipped? Then it may not be found any more. */
+bool beside_skipped(const struct beside *b, struct slice pkgid);
 
 #endif

@@ -18,6 +18,10 @@ static int begin_package(struct lists *l, const char **attrs)
 	for (char *c = l->pkgid; *c != '\0'; c++)
 		*c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c);
 	buf_reset(&l->inside);
+	if (l->skip != NULL && l->skip(l->arg, slice_str(l->pkgid))) {
+		l->in_package = false;
+		l->xml.skip_depth = l->xml.depth;
+	}
 	return 0;
 }
 

@@ -12,6 +12,7 @@ struct lists {
 	struct xml xml;
 	const char *root;                                                /* "filelists" or "otherdata" */
 	int (*take)(void *arg, struct slice pkgid, struct slice inside); /* 0, or negative to stop */
+	bool (*skip)(void *arg, struct slice pkgid); /* true: it is not handed over; NULL: all are */
 	void *arg;
 	char pkgid[130];
 	bool in_package, in_entry;

@@ -86,6 +86,7 @@ static int64_t number_of(const char **attrs, const char *name)
 static void begin_package(struct primary *m)
 {
 	arena_reset(&m->arena);
+	m->is_known = false;
 	m->p = (struct rpm_package){.time_file = -1,
 		.time_build = -1,
 		.size_package = -1,
@@ -117,6 +118,10 @@ static int end_package(struct primary *m)
 {
 	struct rpm_package *p = &m->p;
 
+	if (m->is_known) {
+		m->packages++;
+		return 0;
+	}
 	if (p->epoch.p == NULL)
 		p->epoch = SLICE("0");
 	if (!is_word(p->name))
@@ -182,6 +187,27 @@ static void add_file(struct primary *m, struct slice path)
 	buf_adds(b, "]");
 }
 
+/* <format> begins. Files that have it in front of a fact that is needed are read whole. */
+static int ask(struct primary *m, struct xml *x)
+{
+	struct rpm_package *p = &m->p;
+	int rc;
+
+	if (m->known == NULL || !is_word(p->name) || !is_word(p->arch) || !is_word(p->version) ||
+		!is_word(p->release) || p->pkgid.p == NULL || p->checksum_type.p == NULL ||
+		!repomd_is_checksum(p->pkgid) || p->href.n == 0)
+		return 0;
+	if (p->epoch.p == NULL)
+		p->epoch = SLICE("0");
+	if (!is_word(p->epoch))
+		return 0;
+	rc = m->known(m->arg, p);
+	m->is_known = rc == 1;
+	if (m->is_known)
+		x->skip_depth = x->depth;
+	return MIN(rc, 0);
+}
+
 /* Elements of <package>. */
 static int start_fact(struct primary *m, const char *name, const char **attrs)
 {
@@ -243,7 +269,9 @@ static int on_start(void *arg, struct xml *x, const char *name, const char **att
 			begin_package(m);
 		return 0;
 	case 3:
-		return m->in_package ? start_fact(m, name, attrs) : 0;
+		if (m->in_package && strcmp(name, "format") == 0)
+			return ask(m, x);
+		return m->in_package && !m->is_known ? start_fact(m, name, attrs) : 0;
 	case 4:
 		return m->in_package ? start_detail(m, name, attrs) : 0;
 	case 5:
@@ -326,7 +354,7 @@ static int on_end(void *arg, struct xml *x, const char *name, struct slice text)
 		m->in_package = false;
 		return end_package(m);
 	case 3:
-		return end_fact(m, name, text);
+		return m->is_known ? 0 : end_fact(m, name, text);
 	case 4:
 		return end_detail(m, name, text);
 	default:

@@ -41,10 +41,13 @@ struct rpm_package {
 struct primary {
 	struct xml xml;
 	int (*take)(void *arg, const struct rpm_package *p); /* 0, or negative to stop */
+	/* Asked before <format>, when what makes it this package has been read: 1: that is all that is wanted of it, and `take` does not get it; 0, or negative to
+	 * stop. NULL: all are wanted whole. */
+	int (*known)(void *arg, const struct rpm_package *p);
 	void *arg;
-	int64_t packages; /* handed over so far */
+	int64_t packages; /* so far */
 	int64_t declared; /* what the root says; -1 */
-	bool in_package, in_relation;
+	bool in_package, in_relation, is_known;
 	enum rpm_relation relation;
 	const char *file_type;
 	struct rpm_package p;

@@ -21,6 +21,8 @@ struct syncing {
 	char base[URL_CAP]; /* of the repository, as sibling_url takes it */
 	bool verbatim; /* upstream's metadata is served; else publications have their own, and need file lists and changelogs */
 	bool no_source; /* skip_types: srpm */
+	bool whole;     /* no package is taken for known */
+	bool again;     /* packages have to be read once more, whole */
 	struct repomd repomd;
 	struct primary primary;
 	struct beside filelists, other;
@@ -326,6 +328,44 @@ static const char *path_of(struct syncing *s, const struct rpm_package *p)
 	return slash != NULL ? slash + 1 : p->href.p;
 }
 
+static bool is_left_out(const struct syncing *s, const struct rpm_package *p)
+{
+	return s->no_source && (slice_eq(p->arch, SLICE("src")) || slice_eq(p->arch, SLICE("nosrc")));
+}
+
+/* One that the last sync found just so: nothing more is read of it, in no file. Its places in file lists and changelogs are read over, so a package that is
+ * known in one place of the repository and new in another takes another pass. */
+static int known_package(void *arg, const struct rpm_package *p)
+{
+	struct syncing *s = arg;
+	struct sluice_digest digest = {p->checksum_type.p, p->pkgid.p};
+	struct sluice_artifact artifact = {
+		.relative_path = path_of(s, p), .size = p->size_package, .digests = &digest, .digest_count = 1};
+	struct sluice_unit unit = {.type = RPM_PACKAGE, .artifacts = &artifact, .artifact_count = 1};
+	char url[URL_CAP];
+	int rc;
+
+	if (s->whole || is_left_out(s, p) || (p->base.n > 0 && s->verbatim))
+		return 0;
+	rc = s->verbatim ? url_of(s, p->href.p, url) : package_url(s, p, url);
+	if (rc != 0)
+		return rc;
+	if (rpm_package_key(p, artifact.relative_path, &s->key) != 0)
+		return s->host->fail(s->sync, "no memory for the package '%s'", p->name.p);
+	artifact.url = url;
+	unit.natural_key = s->key.p;
+	unit.detail = s->verbatim ? NULL : "";
+	rc = s->host->known(s->sync, &unit);
+	if (rc != 1 || s->verbatim)
+		return rc;
+	if (s->primary.packages % PROGRESS_EVERY == 0)
+		report(s);
+	rc = beside_skip(&s->filelists, p->pkgid);
+	if (rc == 0)
+		rc = beside_skip(&s->other, p->pkgid);
+	return rc == 0 ? 1 : rc;
+}
+
 static int declare_package(void *arg, const struct rpm_package *p)
 {
 	struct syncing *s = arg;
@@ -338,7 +378,8 @@ static int declare_package(void *arg, const struct rpm_package *p)
 
 	if (s->primary.packages % PROGRESS_EVERY == 0)
 		report(s);
-	if (s->no_source && (slice_eq(p->arch, SLICE("src")) || slice_eq(p->arch, SLICE("nosrc"))))
+	s->again = s->again || beside_skipped(&s->filelists, p->pkgid) || beside_skipped(&s->other, p->pkgid);
+	if (s->again || is_left_out(s, p))
 		return 0;
 	if (p->base.n > 0 && s->verbatim)
 		return s->host->fail(s->sync,
@@ -367,8 +408,34 @@ static int take_primary(void *arg, const char *p, size_t n)
 
 /* ---- from begin to end ---- */
 
+static int begin_primary(struct syncing *s)
+{
+	int rc = primary_init(&s->primary, declare_package, s);
+
+	s->primary.known = known_package;
+	return rc;
+}
+
+/* primary once more, of which we have the bytes. */
+static int read_primary_again(struct syncing *s, const char *href)
+{
+	struct sluice_reading *reading;
+	int rc;
+
+	primary_fini(&s->primary);
+	if (begin_primary(s) != 0)
+		return s->host->fail(s->sync, "no memory for a sync");
+	rc = s->host->read_begin(s->sync, href, take_primary, s, &reading);
+	if (rc != 0)
+		return rc;
+	do
+		rc = s->host->read_more(s->sync, reading);
+	while (rc == 1);
+	return rc;
+}
+
 /* primary is read with what lies beside it, if that is needed. */
-static int read_packages(struct syncing *s)
+static int read_all(struct syncing *s)
 {
 	const struct repomd_row *primary = repomd_find(&s->repomd, "primary");
 	const struct repomd_row *filelists = s->verbatim ? NULL : repomd_find(&s->repomd, "filelists"),
@@ -380,12 +447,25 @@ static int read_packages(struct syncing *s)
 		rc = beside_init(
 			&s->other, s->host, s->sync, "other.xml", "otherdata", other != NULL ? other->href : NULL);
 	if (rc == 0)
-		rc = fetch_row(s, primary, take_primary);
+		rc = s->whole ? read_primary_again(s, primary->href) : fetch_row(s, primary, take_primary);
 	if (rc == 0)
 		rc = bad_file(s, "primary.xml", primary_end(&s->primary, &s->err));
 	if (rc == 0)
 		report(s);
 	return rc;
+}
+
+static int read_packages(struct syncing *s)
+{
+	int rc = read_all(s);
+
+	if (rc != 0 || !s->again)
+		return rc;
+	beside_fini(&s->filelists);
+	beside_fini(&s->other);
+	s->again = false;
+	s->whole = true;
+	return read_all(s);
 }
 
 /* Of a repository whose metadata is made anew only what is read, and what cannot be made. */
@@ -476,7 +556,7 @@ int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 	x->sync = s;
 	rc = repomd_init(&x->repomd);
 	if (rc == 0)
-		rc = primary_init(&x->primary, declare_package, x);
+		rc = begin_primary(x);
 	x->pack = detail_new();
 	rc = rc == 0 && x->pack != NULL ? run(x) : h->fail(s, "no memory for a sync");
 	repomd_fini(&x->repomd);

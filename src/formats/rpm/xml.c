@@ -41,6 +41,8 @@ static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **a
 		stop(x, err_set(&x->err, -ERR_LIMIT, "its elements are nested more than %d deep", XML_DEPTH_MAX));
 		return;
 	}
+	if (x->skip_depth != 0)
+		return;
 	buf_reset(&x->text);
 	rc = x->ops->start(x->arg, x, local(name), attrs);
 	if (rc != 0)
@@ -54,6 +56,11 @@ static void XMLCALL on_end(void *arg, const XML_Char *name)
 
 	if (x->rc != 0)
 		return;
+	if (x->skip_depth != 0 && x->depth > x->skip_depth) {
+		x->depth--;
+		return;
+	}
+	x->skip_depth = 0;
 	rc = x->ops->end(x->arg, x, local(name), x->text.n > 0 ? buf_slice(&x->text) : SLICE(""));
 	buf_reset(&x->text);
 	x->depth--;
@@ -65,7 +72,7 @@ static void XMLCALL on_text(void *arg, const XML_Char *p, int n)
 {
 	struct xml *x = arg;
 
-	if (x->rc == 0 && buf_add(&x->text, p, (size_t)n) != 0)
+	if (x->rc == 0 && x->skip_depth == 0 && buf_add(&x->text, p, (size_t)n) != 0)
 		stop(x, err_set(&x->err, x->text.failed, "an element holds more than %zu bytes", XML_TEXT_MAX));
 }
 

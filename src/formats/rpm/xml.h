@@ -24,7 +24,9 @@ struct xml {
 	struct XML_ParserStruct *parser;
 	const struct xml_ops *ops;
 	void *arg;
-	int depth;       /* of the element at hand: 1 is the root */
+	int depth; /* of the element at hand: 1 is the root */
+	/* Set by `start` to its element's depth: what is inside of it is read over, and counts for nothing but its form. 0: nothing is. */
+	int skip_depth;
 	struct buf text; /* since the last tag began */
 	int64_t fed;
 	int rc; /* what a function of `ops` returned */

@@ -106,6 +106,27 @@ static void out_of_order(void **state)
 	beside_fini(&b);
 }
 
+/* However far it has been read when that is known. */
+static void skipped(void **state)
+{
+	struct slice got;
+	struct beside b;
+
+	begin(&b, BESIDE_PACKAGES_MAX + 500);
+	expect(&b, 0);
+	for (int i = 1; i < BESIDE_PACKAGES_MAX + 499; i++)
+		assert_int_equal(beside_skip(&b, id_of(i)), 0);
+	assert_int_equal(reads, 1);
+	assert_true(beside_skipped(&b, id_of(1)));
+	assert_false(beside_skipped(&b, id_of(0)));
+	expect(&b, BESIDE_PACKAGES_MAX + 499); /* not too far ahead */
+	assert_int_equal(beside_find(&b, id_of(1), &got), 0);
+	assert_int_equal(got.n, 0);
+	assert_int_equal(beside_find(&b, id_of(BESIDE_PACKAGES_MAX), &got), 0);
+	assert_int_equal(got.n, 0);
+	beside_fini(&b);
+}
+
 static void none(void **state)
 {
 	struct slice got;
@@ -146,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_order),
 		cmocka_unit_test(out_of_order),
+		cmocka_unit_test(skipped),
 		cmocka_unit_test(none),
 		cmocka_unit_test(too_far_ahead),
 		cmocka_unit_test(broken),

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -45,6 +46,48 @@ static int parse(const char *text, size_t piece, struct buf *out, struct err *er
 	primary_fini(m);
 	free(m);
 	return rc;
+}
+
+/* ---- known ones ---- */
+
+static int asked;
+static char taken[64];
+
+static int know_bear(void *arg, const struct rpm_package *p)
+{
+	asked++;
+	assert_int_equal(slice_chr(p->pkgid, 'C'), -1); /* lower case by now */
+	return slice_eq(p->name, SLICE("bear"));
+}
+
+static int note_name(void *arg, const struct rpm_package *p)
+{
+	assert_int_equal(snprintf(taken, sizeof(taken), "%.*s", SLICE_ARG(p->name)), p->name.n);
+	assert_string_equal(p->relations[RPM_PROVIDES].p, "[\"a\",null,null,null,null,false]");
+	return 0;
+}
+
+#define FORMAT "<format><rpm:provides><rpm:entry name='a'/></rpm:provides></format>"
+
+/* Of the first nothing is wanted; what the second says is not mixed with it. One that has its facts behind <format> is not asked for. */
+static void known_ones_are_read_over(void **state)
+{
+	static const char text[] = WHOLE("3",
+		MIN_PACKAGE("bear", "<format><rpm:provides><rpm:entry "
+				    "name='b'/></rpm:provides><file>/b</file></format><summary>b</summary>")
+			MIN_PACKAGE("lion", FORMAT) "<package type='rpm'>" FORMAT "<name>bear</name></package>");
+	struct primary *m = malloc(sizeof(*m));
+	struct err err = ERR_INIT;
+
+	asked = 0;
+	assert_int_equal(primary_init(m, note_name, NULL), 0);
+	m->known = know_bear;
+	assert_int_equal(primary_feed(m, text, strlen(text), &err), -ERR_PARSE); /* the third lacks its version */
+	assert_int_equal(asked, 2);
+	assert_string_equal(taken, "lion");
+	assert_int_equal(m->packages, 2);
+	primary_fini(m);
+	free(m);
 }
 
 static const char bear[] = WHOLE("1",
@@ -158,6 +201,7 @@ static void texts_as_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(known_ones_are_read_over),
 		cmocka_unit_test(a_package),
 		cmocka_unit_test(packages_do_not_mix),
 		cmocka_unit_test(what_is_refused),

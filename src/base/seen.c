@@ -1,7 +1,9 @@
-/* What was declared already: a table of hashes, 16 bytes a path, so that a million packages cost 32 MB. */
-#include "formats/deb/sync_priv.h"
+/* An open table of hashes. */
+#include "base/seen.h"
 
 #include "base/check.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 #include <stdlib.h>
 
@@ -43,6 +45,11 @@ int seen_add(struct seen *s, const char *path, const char *bytes)
 	*e = (struct seen_entry){.path = p, .bytes = b};
 	s->count++;
 	return 1;
+}
+
+bool seen_has(const struct seen *s, const char *path)
+{
+	return s->cap > 0 && slot(s->entries, s->cap, slice_hash(slice_str(path)) | 1)->path != 0;
 }
 
 void seen_fini(struct seen *s)
