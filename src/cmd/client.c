@@ -3,15 +3,16 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/fsutil.h"
 #include "base/url.h"
 #include "cmd/datadir.h"
 #include "cmd/progress.h"
+#include "cmd/textfile.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ANSWER_MAX (64 << 20)
 #define CONNECT_S 10L
@@ -26,6 +27,7 @@ struct client {
 	char *url, *user, *password;
 	char *ca_file;                 /* NULL: the system's authorities */
 	struct curl_slist *connect_to; /* where the server is, if not where the name of its certificate says */
+	long limit_ms;
 	char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -36,22 +38,6 @@ static const char *first_of(const char *a, const char *b, const char *c)
 	if (a != NULL && a[0] != '\0')
 		return a;
 	return b != NULL && b[0] != '\0' ? b : c;
-}
-
-static int read_password(const char *path, char **out, struct err *err)
-{
-	struct buf text = BUF_INIT(65536);
-	struct slice rest;
-	int rc = fs_read_file(path, 65536, &text, err);
-
-	if (rc == 0) {
-		rest = buf_slice(&text);
-		*out = rest.p != NULL ? slice_dup(slice_trim(slice_cut(&rest, '\n'))) : strdup("");
-		if (*out == NULL)
-			rc = err_set(err, -ERR_NOMEM, "'%s'", path);
-	}
-	buf_fini(&text);
-	return rc;
 }
 
 static int client_take(struct client *c, const char *url, const char *user, const char *password, struct err *err)
@@ -106,7 +92,7 @@ static int client_configure(struct client *c, const struct options *o, struct er
 	/* The password of this directory's server is not for another one. */
 	if (url != NULL && info.url != NULL && !url_same_origin(slice_str(url), slice_str(info.url)))
 		client_info_fini(&info);
-	rc = o->password_file != NULL ? read_password(o->password_file, &c->password, err) : 0;
+	rc = o->password_file != NULL ? textfile_first_line(o->password_file, &c->password, err) : 0;
 	if (rc == 0)
 		rc = client_take(c, first_of(url, info.url, ""), first_of(o->user, info.username, "admin"),
 			first_of(getenv("SLUICE_ADMIN_PASSWORD"), info.password, NULL), err);
@@ -158,6 +144,11 @@ void client_close(struct client **pc)
 	curl_slist_free_all(c->connect_to);
 	free(c);
 	curl_global_cleanup();
+}
+
+void client_limit(struct client *c, long ms)
+{
+	c->limit_ms = ms;
 }
 
 const char *client_url(const struct client *c)
@@ -216,16 +207,29 @@ static bool is_loopback(const char *url)
 	       slice_eq_nocase(u.host, SLICE("localhost"));
 }
 
-static void client_set_up(struct client *c, const char *method, const char *url, const char *text, struct buf *answer,
-	struct curl_slist *headers)
+/* What is sent: a text, a form, or nothing. */
+struct request {
+	const char *method, *path;
+	const char *text;
+	curl_mime *form;
+	const char *header; /* one more; NULL: none */
+};
+
+static void client_set_up(
+	struct client *c, const struct request *r, const char *url, struct buf *answer, struct curl_slist *headers)
 {
 	curl_easy_reset(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, ANSWER_S);
+	if (r->form == NULL) {
+		curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, c->limit_ms > 0 ? c->limit_ms : ANSWER_S * 1000);
+	} else {
+		curl_easy_setopt(c->curl, CURLOPT_MIMEPOST, r->form);
+		curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, ANSWER_S);
+	}
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, answer);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
@@ -243,10 +247,12 @@ static void client_set_up(struct client *c, const char *method, const char *url,
 		curl_easy_setopt(c->curl, CURLOPT_USERNAME, c->user);
 		curl_easy_setopt(c->curl, CURLOPT_PASSWORD, c->password);
 	}
-	if (text != NULL) {
-		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(text));
-		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, text);
+	if (r->text != NULL) {
+		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(r->text));
+		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, r->text);
 	}
+	/* Last: a body would make it a POST. */
+	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
 static int client_refused(const struct client *c, long status, const json_t *body, struct err *err)
@@ -282,20 +288,24 @@ static int client_answer(const struct client *c, long status, struct slice text,
 }
 
 /* The answer as it came, whatever its status. */
-static int client_fetch(struct client *c, const char *method, const char *path, const char *text, struct buf *answer,
-	long *status, struct err *err)
+static int client_fetch(struct client *c, const struct request *r, struct buf *answer, long *status, struct err *err)
 {
-	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-	struct buf url = BUF_INIT(65536);
+	/* A server is never asked whether it wants a body: it would cost a round trip. */
+	struct curl_slist *headers = curl_slist_append(NULL, "Expect:"), *more = NULL;
+	struct buf url = BUF_INIT(1 << 20);
 	CURLcode code;
 	int rc = 0;
 
-	buf_addf(&url, "%s%s", c->url, path);
-	if (headers == NULL || url.failed != 0) {
+	buf_addf(&url, "%s%s", c->url, r->path);
+	if (headers != NULL)
+		more = curl_slist_append(headers, r->header != NULL ? r->header : "Accept: application/json");
+	if (more != NULL && r->form == NULL)
+		more = curl_slist_append(headers, "Content-Type: application/json");
+	if (more == NULL || url.failed != 0) {
 		rc = err_set(err, -ERR_NOMEM, "calling the server");
 		goto out;
 	}
-	client_set_up(c, method, url.p, text, answer, headers);
+	client_set_up(c, r, url.p, answer, headers);
 	code = curl_easy_perform(c->curl);
 	if (code != CURLE_OK)
 		rc = err_set(err, -ERR_CONNECT, "no answer from %s: %s", c->url,
@@ -308,32 +318,110 @@ out:
 	return rc;
 }
 
+static int client_ask(struct client *c, const struct request *r, json_t **out, struct err *err)
+{
+	struct buf answer = BUF_INIT(ANSWER_MAX);
+	long status = 0;
+	int rc = client_fetch(c, r, &answer, &status, err);
+
+	if (rc == 0)
+		rc = client_answer(c, status, buf_slice(&answer), out, err);
+	buf_fini(&answer);
+	return rc;
+}
+
 int client_call(
 	struct client *c, const char *method, const char *path, const json_t *body, json_t **out, struct err *err)
 {
 	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct buf answer = BUF_INIT(ANSWER_MAX);
-	long status = 0;
-	int rc;
+	struct request r = {.method = method, .path = path, .text = text};
+	int rc = body != NULL && text == NULL ? err_set(err, -ERR_NOMEM, "calling the server")
+					      : client_ask(c, &r, out, err);
 
-	if (body != NULL && text == NULL)
-		rc = err_set(err, -ERR_NOMEM, "calling the server");
-	else
-		rc = client_fetch(c, method, path, text, &answer, &status, err);
-	if (rc == 0)
-		rc = client_answer(c, status, buf_slice(&answer), out, err);
-	buf_fini(&answer);
 	free(text);
+	return rc;
+}
+
+/* ---- files ---- */
+
+static size_t part_read(char *p, size_t size, size_t n, void *arg)
+{
+	struct client_part *part = arg;
+	size_t want = (size_t)MIN((int64_t)(size * n), part->size - part->at);
+	ssize_t got = want > 0 ? pread(part->fd, p, want, part->off + part->at) : 0;
+
+	/* A file that has become shorter meanwhile is no file to send. */
+	if (got < 0 || (got == 0 && want > 0))
+		return CURL_READFUNC_ABORT;
+	part->at += got;
+	if (part->sent != NULL)
+		part->sent(part->arg, part->off + part->at);
+	return (size_t)got;
+}
+
+static int part_seek(void *arg, curl_off_t off, int origin)
+{
+	struct client_part *part = arg;
+
+	if (origin != SEEK_SET || off < 0 || off > part->size)
+		return CURL_SEEKFUNC_CANTSEEK;
+	part->at = off;
+	return CURL_SEEKFUNC_OK;
+}
+
+static int form_add_field(curl_mime *form, const char *name, const json_t *v)
+{
+	char *text = json_is_string(v) ? strdup(json_string_value(v)) : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+	curl_mimepart *field = text != NULL ? curl_mime_addpart(form) : NULL;
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+
+	if (field != NULL && (code = curl_mime_name(field, name)) == CURLE_OK)
+		code = curl_mime_data(field, text, CURL_ZERO_TERMINATED);
+	free(text);
+	return code == CURLE_OK ? 0 : -ERR_NOMEM;
+}
+
+static int form_add_part(curl_mime *form, struct client_part *part)
+{
+	curl_mimepart *field = curl_mime_addpart(form);
+
+	part->at = 0;
+	if (field == NULL || curl_mime_name(field, "file") != CURLE_OK ||
+		curl_mime_filename(field, part->name) != CURLE_OK ||
+		curl_mime_type(field, "application/octet-stream") != CURLE_OK ||
+		curl_mime_data_cb(field, part->size, part_read, part_seek, NULL, part) != CURLE_OK)
+		return -ERR_NOMEM;
+	return 0;
+}
+
+int client_send(struct client *c, const char *method, const char *path, const json_t *fields, struct client_part *part,
+	const char *header, json_t **out, struct err *err)
+{
+	struct request r = {.method = method, .path = path, .form = curl_mime_init(c->curl), .header = header};
+	const char *name;
+	json_t *v;
+	int rc = r.form != NULL ? 0 : -ERR_NOMEM;
+
+	json_object_foreach((json_t *)(uintptr_t)fields, name, v)
+	{
+		if (rc == 0)
+			rc = form_add_field(r.form, name, v);
+	}
+	if (rc == 0)
+		rc = form_add_part(r.form, part);
+	rc = rc < 0 ? err_set(err, rc, "sending '%s'", part->name) : client_ask(c, &r, out, err);
+	curl_mime_free(r.form);
 	return rc;
 }
 
 int client_metrics(struct client *c, json_t **out, struct err *err)
 {
+	struct request r = {.method = "GET", .path = "/metrics", .header = "Accept: text/plain"};
 	struct buf answer = BUF_INIT(ANSWER_MAX);
 	struct slice rest;
 	json_t *all = NULL;
 	long status = 0;
-	int rc = client_fetch(c, "GET", "/metrics", NULL, &answer, &status, err);
+	int rc = client_fetch(c, &r, &answer, &status, err);
 
 	if (rc == 0 && status != 200)
 		rc = client_refused(c, status, NULL, err);
@@ -409,37 +497,46 @@ int client_wait(struct client *c, const char *task_href, struct progress *p, jso
 	return rc;
 }
 
-int client_do(struct client *c, const char *method, const char *path, const json_t *body, bool created, json_t **out,
-	struct err *err)
+int client_take_made(struct client *c, const json_t *answer, const char *path, json_t **out, struct err *err)
 {
-	json_t *answer = NULL, *task = NULL, *href;
+	const char *task_href = member(answer, "task");
+	json_t *task = NULL, *href;
 	size_t i;
-	int rc = client_call(c, method, path, body, &answer, err);
+	int rc;
 
-	if (rc < 0 || json_object_get(answer, "task") == NULL)
-		goto out;
-	rc = client_wait(c, member(answer, "task"), NULL, &task, err);
-	json_decref(TAKE(answer));
-	if (rc < 0)
-		goto out;
-	if (!created) {
-		answer = TAKE(task);
-		goto out;
+	if (task_href[0] == '\0') {
+		if (out != NULL)
+			*out = json_incref((json_t *)(uintptr_t)answer);
+		return 0;
 	}
+	rc = client_wait(c, task_href, NULL, &task, err);
+	if (rc < 0)
+		return rc;
 	json_array_foreach(json_object_get(task, "created_resources"), i, href)
 	{
 		const char *h = json_string_value(href);
 
 		if (h != NULL && strncmp(h, path, strlen(path)) == 0) {
-			rc = client_call(c, "GET", h, NULL, &answer, err);
+			rc = client_call(c, "GET", h, NULL, out, err);
 			goto out;
 		}
 	}
 	rc = err_set(err, -ERR_UPSTREAM, "the task that should have made %s… names nothing", path);
 out:
-	if (rc == 0 && out != NULL)
-		*out = TAKE(answer);
 	json_decref(task);
+	return rc;
+}
+
+int client_do(struct client *c, const char *method, const char *path, const json_t *body, bool created, json_t **out,
+	struct err *err)
+{
+	json_t *answer = NULL;
+	int rc = client_call(c, method, path, body, &answer, err);
+
+	if (rc == 0 && !created && json_object_get(answer, "task") != NULL)
+		rc = client_wait(c, member(answer, "task"), NULL, out, err);
+	else if (rc == 0)
+		rc = client_take_made(c, answer, path, out, err);
 	json_decref(answer);
 	return rc;
 }
@@ -468,27 +565,33 @@ int client_find(struct client *c, const char *collection, const char *name, json
 	return rc;
 }
 
-int client_list(struct client *c, const char *collection, json_t **out, struct err *err)
+int client_list_first(
+	struct client *c, const char *collection, int64_t limit, json_t **out, int64_t *count, struct err *err)
 {
+	struct slice given = slice_str(collection);
+	bool open = slice_ends(given, SLICE("?")) || slice_ends(given, SLICE("&"));
+	const char *joint = open ? "" : slice_chr(given, '?') >= 0 ? "&" : "?";
 	json_t *all = json_array(), *page = NULL;
-	struct buf path = BUF_INIT(65536);
+	struct buf path = BUF_INIT(1 << 20);
 	int rc = all != NULL ? 0 : err_set(err, -ERR_NOMEM, "listing %s", collection);
 
 	while (rc == 0) {
+		int64_t have = (int64_t)json_array_size(all), want = limit > 0 ? MIN(limit - have, PAGE) : PAGE;
 		json_t *results;
 
 		buf_reset(&path);
-		buf_addf(&path, "%s%climit=%d&offset=%zu", collection, strchr(collection, '?') != NULL ? '&' : '?',
-			PAGE, json_array_size(all));
+		buf_addf(&path, "%s%slimit=%lld&offset=%lld", collection, joint, (long long)want, (long long)have);
+		json_decref(TAKE(page));
 		rc = client_call(c, "GET", path.p, NULL, &page, err);
 		if (rc < 0)
 			break;
 		results = json_object_get(page, "results");
+		*count = json_integer_value(json_object_get(page, "count"));
 		if (json_array_size(results) == 0 || json_array_extend(all, results) < 0)
 			break;
-		if (json_is_null(json_object_get(page, "next")))
+		if (json_is_null(json_object_get(page, "next")) ||
+			(limit > 0 && (int64_t)json_array_size(all) >= limit))
 			break;
-		json_decref(TAKE(page));
 	}
 	json_decref(page);
 	buf_fini(&path);
@@ -496,4 +599,11 @@ int client_list(struct client *c, const char *collection, json_t **out, struct e
 		*out = TAKE(all);
 	json_decref(all);
 	return rc;
+}
+
+int client_list(struct client *c, const char *collection, json_t **out, struct err *err)
+{
+	int64_t count = 0;
+
+	return client_list_first(c, collection, 0, out, &count, err);
 }

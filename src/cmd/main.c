@@ -1,17 +1,16 @@
 /* sluice: one program, a command for each thing that it does. */
 #include "base/check.h"
 #include "cmd/commands.h"
+#include "cmd/objects.h"
 
 #include <stdio.h>
-
-static int cmd_version(const struct options *o);
-static int cmd_help(const struct options *o);
 
 #define CONNECT_OPTIONS (OPT_BIT(data) | OPT_BIT(server) | OPT_BIT(user) | OPT_BIT(password_file) | OPT_BIT(json))
 
 static const struct command commands[] = {
 	{
-		"serve",
+		.group = GROUP_SERVER,
+		.name = "serve",
 		"",
 		0,
 		0,
@@ -37,7 +36,8 @@ static const struct command commands[] = {
 		cmd_serve,
 	},
 	{
-		"mirror",
+		.group = GROUP_MIRROR,
+		.name = "mirror",
 		"NAME URL",
 		2,
 		2,
@@ -60,13 +60,14 @@ static const struct command commands[] = {
 		cmd_mirror,
 	},
 	{
-		"sync",
-		"NAME",
+		.group = GROUP_MIRROR,
+		.name = "sync",
+		"REPOSITORY",
 		1,
 		1,
 		CONNECT_OPTIONS | OPT_BIT(mirror),
 		"bring a repository up to date",
-		"Reads the upstream of the repository NAME again, and waits until that is done. When there is\n"
+		"Reads the upstream of a repository again, and waits until that is done. When there is\n"
 		"nothing new it costs upstream one request. What was made with `sluice mirror --mirror` goes on\n"
 		"dropping what upstream drops.\n\n"
 		"Examples:\n"
@@ -75,7 +76,8 @@ static const struct command commands[] = {
 		cmd_sync,
 	},
 	{
-		"status",
+		.group = GROUP_WATCH,
+		.name = "status",
 		"",
 		0,
 		0,
@@ -89,7 +91,8 @@ static const struct command commands[] = {
 		cmd_status,
 	},
 	{
-		"flights",
+		.group = GROUP_WATCH,
+		.name = "flights",
 		"",
 		0,
 		0,
@@ -103,7 +106,8 @@ static const struct command commands[] = {
 		cmd_flights,
 	},
 	{
-		"sources",
+		.group = GROUP_WATCH,
+		.name = "sources",
 		"",
 		0,
 		0,
@@ -118,8 +122,9 @@ static const struct command commands[] = {
 		cmd_sources,
 	},
 	{
-		"reclaim",
-		"[NAME…]",
+		.group = GROUP_SPACE,
+		.name = "reclaim",
+		"[REPOSITORY…]",
 		0,
 		OPERANDS_MAX,
 		CONNECT_OPTIONS | OPT_BIT(all) | OPT_BIT(dry_run) | OPT_BIT(keep_latest),
@@ -135,16 +140,678 @@ static const struct command commands[] = {
 		cmd_reclaim,
 	},
 	{
-		"repo",
-		"list",
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.name = "repo show",
+		"REPOSITORY",
 		1,
 		1,
+		CONNECT_OPTIONS,
+		"show all that is set of one",
+		"Shows a repository as the API does.\n\n"
+		"Examples:\n"
+		"  sluice repo show docs\n"
+		"  sluice repo show docs --json | jq .latest_version_href",
+		objects_show,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.fields = repository_fields,
+		.name = "repo create",
+		"NAME",
+		1,
+		1,
+		CONNECT_OPTIONS | OPT_BIT(format),
+		"make an empty one",
+		"Makes an empty repository and prints its href. `sluice sync NAME` fills it from its remote, `sluice\n"
+		"content upload` with files. Clients see it once it is published (--autopublish yes) and there is a\n"
+		"distribution.\n\n"
+		"Examples:\n"
+		"  sluice repo create uploads --autopublish yes\n"
+		"  sluice repo create alma --format rpm --remote alma --autopublish yes --retain-versions 5",
+		objects_create,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.fields = repository_fields,
+		.name = "repo update",
+		"REPOSITORY",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"change one",
+		"Changes what the options say, and nothing else. '' as a value takes one away.\n\n"
+		"Examples:\n"
+		"  sluice repo update docs --retain-versions 3 --label env=test\n"
+		"  sluice repo update docs --remote ''",
+		objects_update,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.name = "repo versions",
+		"REPOSITORY",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"list its versions",
+		"Lists the versions of a repository, the newest first: when each was made, and how many units it "
+		"added,\n"
+		"removed and has.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice repo versions docs",
+		cmd_repo_versions,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.name = "repo add",
+		"REPOSITORY CONTENT…",
+		2,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS,
+		"add units to one",
+		"Makes a new version with these units as well; they are named by href or by the SHA-256 of their "
+		"file.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice repo add stable $(sluice content list --repository docs --path README --json | jq -r "
+		"'.[].pulp_href')",
+		cmd_repo_add,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.name = "repo remove",
+		"REPOSITORY CONTENT…",
+		2,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS,
+		"take units out of one",
+		"Makes a new version without these units; they are named by href or by the SHA-256 of their file.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice repo remove docs $(sha256sum README | cut -d' ' -f1)",
+		cmd_repo_remove,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.name = "repo publish",
+		"REPOSITORY",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"publish its newest version",
+		"Makes the metadata that clients read, of the newest version, and has distributions serve it. A "
+		"repository\n"
+		"with --autopublish yes does so by itself.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice repo publish docs",
+		cmd_repo_publish,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.name = "repo delete",
+		"REPOSITORY…",
+		1,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(yes),
+		"delete some",
+		"Deletes repositories with all their versions. Their content stays until `sluice orphans cleanup`.\n\n"
+		"Examples:\n"
+		"  sluice repo delete docs\n"
+		"  sluice repo delete docs images --yes",
+		objects_delete,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_remote,
+		.fields = label_filters,
+		.name = "remote list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(format) | OPT_BIT(limit),
+		"list them",
+		"Lists remotes with their policy and URL.\n\n"
+		"Examples:\n"
+		"  sluice remote list\n"
+		"  sluice remote list --format deb --label-select env=test",
+		objects_list,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_remote,
+		.name = "remote show",
+		"REMOTE",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show all that is set of one",
+		"Shows a remote as the API does. Passwords and keys are never shown, only whether they are set.\n\n"
+		"Examples:\n"
+		"  sluice remote show docs",
+		objects_show,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_remote,
+		.fields = remote_fields,
+		.name = "remote create",
+		"NAME",
+		1,
+		1,
+		CONNECT_OPTIONS | OPT_BIT(format),
+		"make one",
+		"Makes a remote: where content comes from and how it is fetched. Passwords come from files, or from\n"
+		"standard input (-), for the command line of a process can be read by everybody.\n\n"
+		"Examples:\n"
+		"  sluice remote create docs --url https://example.org/files/PULP_MANIFEST\n"
+		"  sluice remote create alma --format rpm --url https://repo.example.org/alma/9/BaseOS/x86_64/os/ \\\n"
+		"      --client-cert client.pem --client-key client.key\n"
+		"  sluice remote create debian --format deb --url http://deb.example.org/debian/ --distributions "
+		"bookworm \\\n"
+		"      --components main --architectures amd64 --gpgkey archive-key.asc\n"
+		"  sluice remote create internal --url https://files.internal/PULP_MANIFEST --upstream-user mirror \\\n"
+		"      --upstream-password-file - < password",
+		objects_create,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_remote,
+		.fields = remote_fields,
+		.name = "remote update",
+		"REMOTE",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"change one",
+		"Changes what the options say, and nothing else. '' as a value takes one away. A changed policy "
+		"counts\n"
+		"from the next sync on.\n\n"
+		"Examples:\n"
+		"  sluice remote update docs --policy immediate\n"
+		"  sluice remote update docs --proxy-url http://proxy.example.org:3128 --rate-limit 20\n"
+		"  sluice remote update docs --proxy-url ''",
+		objects_update,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_remote,
+		.name = "remote delete",
+		"REMOTE…",
+		1,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(yes),
+		"delete some",
+		"Deletes remotes. What is saved goes on being served; what is not, and has no other source, is not\n"
+		"found any more.\n\n"
+		"Examples:\n"
+		"  sluice remote delete docs",
+		objects_delete,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_distribution,
+		.fields = label_filters,
+		.name = "distribution list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(format) | OPT_BIT(limit),
+		"list them",
+		"Lists distributions with the URL from which clients fetch.\n\n"
+		"Examples:\n"
+		"  sluice distribution list\n"
+		"  sluice distribution list --json | jq -r '.[].base_path'",
+		objects_list,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_distribution,
+		.name = "distribution show",
+		"DISTRIBUTION",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show all that is set of one",
+		"Shows a distribution as the API does.\n\n"
+		"Examples:\n"
+		"  sluice distribution show docs",
+		objects_show,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_distribution,
+		.fields = distribution_fields,
+		.name = "distribution create",
+		"NAME",
+		1,
+		1,
+		CONNECT_OPTIONS | OPT_BIT(format),
+		"make one",
+		"Makes a distribution: a path below /pulp/content/ at which clients find a repository.\n\n"
+		"Examples:\n"
+		"  sluice distribution create docs --repository docs\n"
+		"  sluice distribution create stable --base-path site/stable --repository-version docs/3 --guard staff",
+		objects_create,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_distribution,
+		.fields = distribution_fields,
+		.name = "distribution update",
+		"DISTRIBUTION",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"change one",
+		"Changes what the options say, and nothing else. '' as a value takes one away. It serves one thing: "
+		"to\n"
+		"have it serve another one, take away what it serves in the same command.\n\n"
+		"Examples:\n"
+		"  sluice distribution update docs --guard staff\n"
+		"  sluice distribution update docs --guard ''\n"
+		"  sluice distribution update docs --repository '' --repository-version docs/2",
+		objects_update,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_distribution,
+		.name = "distribution delete",
+		"DISTRIBUTION…",
+		1,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(yes),
+		"delete some",
+		"Deletes distributions: clients find nothing there any more. The repositories stay.\n\n"
+		"Examples:\n"
+		"  sluice distribution delete docs",
+		objects_delete,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.fields = name_filters,
+		.name = "guard list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(type) | OPT_BIT(limit),
+		"list them",
+		"Lists content guards.\n\n"
+		"Examples:\n"
+		"  sluice guard list\n"
+		"  sluice guard list --type x509",
+		objects_list,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.name = "guard show",
+		"GUARD",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show all that is set of one",
+		"Shows a content guard as the API does.\n\n"
+		"Examples:\n"
+		"  sluice guard show staff",
+		objects_show,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.fields = guard_fields,
+		.name = "guard create",
+		"NAME",
+		1,
+		1,
+		CONNECT_OPTIONS | OPT_BIT(type),
+		"make one",
+		"Makes a content guard: who may read what a distribution serves. Types:\n"
+		"  x509       who has a certificate of these authorities\n"
+		"  rhsm       the same, for the paths that the certificate entitles to\n"
+		"  header     whose request has a field with this value\n"
+		"  rbac       users that `sluice guard allow` names\n"
+		"  composite  whom any of its members lets pass\n"
+		"  redirect   who has a URL that was signed with `sluice guard sign`\n\n"
+		"Examples:\n"
+		"  sluice guard create staff --type x509 --ca-cert ca.pem\n"
+		"  sluice guard create either --type composite --member staff --member robots\n"
+		"  sluice distribution update docs --guard staff",
+		objects_create,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.fields = guard_fields,
+		.name = "guard update",
+		"GUARD",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"change one",
+		"Changes what the options say, and nothing else. '' as a value takes one away.\n\n"
+		"Examples:\n"
+		"  sluice guard update staff --ca-cert new-ca.pem --crl revoked.pem",
+		objects_update,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.name = "guard allow",
+		"GUARD USER…",
+		2,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS,
+		"let users pass",
+		"Lets users pass an rbac guard.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice guard allow staff alice bob",
+		cmd_guard_allow,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.name = "guard deny",
+		"GUARD USER…",
+		2,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS,
+		"let users pass no more",
+		"Takes back what `sluice guard allow` gave.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice guard deny staff bob",
+		cmd_guard_deny,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.fields = sign_fields,
+		.name = "guard sign",
+		"GUARD URL",
+		2,
+		2,
+		CONNECT_OPTIONS,
+		"sign a URL",
+		"Prints a URL that a redirect guard lets pass for a while, whoever has it.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice guard sign links http://mirror.example.org/pulp/content/docs/README --valid 600",
+		cmd_guard_sign,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_guard,
+		.name = "guard delete",
+		"GUARD…",
+		1,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(yes),
+		"delete some",
+		"Deletes content guards. One that a distribution has cannot be deleted.\n\n"
+		"Examples:\n"
+		"  sluice guard delete staff",
+		objects_delete,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_acs,
+		.fields = name_filters,
+		.name = "acs list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(format) | OPT_BIT(limit),
+		"list them",
+		"Lists alternate content sources.\n\n"
+		"Examples:\n"
+		"  sluice acs list",
+		objects_list,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_acs,
+		.name = "acs show",
+		"ACS",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show all that is set of one",
+		"Shows an alternate content source as the API does.\n\n"
+		"Examples:\n"
+		"  sluice acs show nearby",
+		objects_show,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_acs,
+		.fields = acs_fields,
+		.name = "acs create",
+		"NAME",
+		1,
+		1,
+		CONNECT_OPTIONS | OPT_BIT(format),
+		"make one",
+		"Makes an alternate content source: a nearer or cheaper place that holds the same bytes.\n\n"
+		"Examples:\n"
+		"  sluice remote create nearby --url file:///srv/dvd/PULP_MANIFEST\n"
+		"  sluice acs create nearby --remote nearby",
+		objects_create,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_acs,
+		.fields = acs_fields,
+		.name = "acs update",
+		"ACS",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"change one",
+		"Changes what the options say, and nothing else.\n\n"
+		"Examples:\n"
+		"  sluice acs update nearby --subpath a/PULP_MANIFEST --subpath b/PULP_MANIFEST",
+		objects_update,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_acs,
+		.name = "acs refresh",
+		"ACS",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"catalog what it holds",
+		"Reads what an alternate content source holds, without downloading it. What is fetched later and is "
+		"there\n"
+		"is taken from there.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice acs refresh nearby",
+		cmd_acs_refresh,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_acs,
+		.name = "acs delete",
+		"ACS…",
+		1,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(yes),
+		"delete some",
+		"Deletes alternate content sources. What was saved from them stays.\n\n"
+		"Examples:\n"
+		"  sluice acs delete nearby",
+		objects_delete,
+	},
+	{
+		.group = GROUP_SPACE,
+		.kind = &kind_content,
+		.fields = content_filters,
+		.name = "content list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(type) | OPT_BIT(limit),
+		"list units",
+		"Lists units of content, 100 unless --limit says otherwise, and whether their files are saved.\n\n"
+		"Examples:\n"
+		"  sluice content list --repository docs --path-contains .pdf\n"
+		"  sluice content list --type rpm --repository-version alma/3 --limit 0 --json",
+		objects_list,
+	},
+	{
+		.group = GROUP_SPACE,
+		.kind = &kind_content,
+		.name = "content show",
+		"CONTENT",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show all that is known of one",
+		"Shows a unit, which its href or the SHA-256 of its file names.\n\n"
+		"Examples:\n"
+		"  sluice content show $(sha256sum README | cut -d' ' -f1)",
+		objects_show,
+	},
+	{
+		.group = GROUP_SPACE,
+		.kind = &kind_content,
+		.name = "content where",
+		"CONTENT",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show what has one",
+		"Lists the repositories that have a unit, in their newest or in older versions, and the distributions "
+		"that\n"
+		"serve it. Its href or the SHA-256 of its file names it.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice content where $(sha256sum README | cut -d' ' -f1)",
+		cmd_content_where,
+	},
+	{
+		.group = GROUP_SPACE,
+		.kind = &kind_content,
+		.fields = upload_fields,
+		.name = "content upload",
+		"FILE…",
+		1,
+		OPERANDS_MAX,
+		CONNECT_OPTIONS | OPT_BIT(type) | OPT_BIT(chunk_size),
+		"upload files",
+		"Uploads files, large ones in chunks, and prints the hrefs of the units that they became. With "
+		"--repository\n"
+		"each one makes a new version of it. Only the type file takes files as yet.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice content upload report.pdf --repository uploads\n"
+		"  sluice content upload disk.img --repository uploads --path images/2026/disk.img --chunk-size 64",
+		cmd_content_upload,
+	},
+	{
+		.group = GROUP_SPACE,
+		.fields = orphan_fields,
+		.name = "orphans cleanup",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(yes),
+		"delete content that no version holds",
+		"Deletes units that no version of a repository holds, and the saved files that nothing needs any "
+		"more.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice orphans cleanup\n"
+		"  sluice orphans cleanup --protection 0 --yes",
+		cmd_orphans_cleanup,
+	},
+	{
+		.group = GROUP_WATCH,
+		.kind = &kind_task,
+		.fields = task_filters,
+		.name = "task list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS | OPT_BIT(limit),
+		"list them",
+		"Lists tasks, the newest first, 50 unless --limit says otherwise.\n\n"
+		"Examples:\n"
+		"  sluice task list --state running,waiting\n"
+		"  sluice task list --repository docs",
+		objects_list,
+	},
+	{
+		.group = GROUP_WATCH,
+		.kind = &kind_task,
+		.name = "task show",
+		"TASK",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"show all that is known of one",
+		"Shows a task, which its UUID or href names: what it did and why it failed.\n\n"
+		"Examples:\n"
+		"  sluice task show 019ad2a1-4b6c-7000-8000-000000000000",
+		objects_show,
+	},
+	{
+		.group = GROUP_WATCH,
+		.kind = &kind_task,
+		.name = "task follow",
+		"TASK",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"wait until one has ended",
+		"Shows the progress of a task until it has ended. The exit code says whether it completed.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice task follow 019ad2a1-4b6c-7000-8000-000000000000",
+		cmd_task_follow,
+	},
+	{
+		.group = GROUP_WATCH,
+		.kind = &kind_task,
+		.name = "task cancel",
+		"TASK",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"stop one",
+		"Cancels a task that waits or runs.\n"
+		"\n"
+		"Examples:\n"
+		"  sluice task cancel 019ad2a1-4b6c-7000-8000-000000000000",
+		cmd_task_cancel,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
+		.fields = label_filters,
+		.name = "repo list",
+		"",
+		0,
+		0,
 		CONNECT_OPTIONS,
 		"list the repositories",
 		"Lists the repositories with their policy, latest version, number of units, and the URL from which\n"
 		"clients fetch.\n\n"
 		"Examples:\n"
 		"  sluice repo list\n"
+		"  sluice repo list --label-select env=test\n"
 		"  sluice repo list --json | jq -r '.[].url'",
 		cmd_repo,
 	},
@@ -193,13 +860,33 @@ static const struct command commands[] = {
 	},
 	{
 		"help",
-		"[COMMAND]",
+		"[COMMAND…]",
 		0,
-		1,
+		2,
 		0,
 		"explain a command",
 		"Explains a command, or lists all.",
 		cmd_help,
+	},
+	{
+		"manual",
+		"DIR",
+		1,
+		1,
+		0,
+		NULL,
+		"Writes the manual pages into a directory; the build calls it.",
+		cmd_manual,
+	},
+	{
+		"complete",
+		"WORD…",
+		0,
+		OPERANDS_MAX,
+		0,
+		NULL,
+		"Lists what the last word can become; shells call it.",
+		cmd_complete,
 	},
 	{
 		"task-run",
@@ -213,6 +900,22 @@ static const struct command commands[] = {
 	},
 };
 
+static const struct noun nouns[] = {
+	{"repo", "repositories", "A repository is a named sequence of versions, each a set of content."},
+	{"remote", "upstreams", "A remote is an upstream: where it is, and how content is fetched from there."},
+	{"distribution", "where clients find repositories",
+		"A distribution is a path below /pulp/content/ at which clients find a repository."},
+	{"guard", "who may read", "A content guard says who may read what a distribution serves."},
+	{"acs", "alternate content sources",
+		"An alternate content source is a nearer or cheaper place that holds the same bytes."},
+	{"content", "units of content", "Content is what repositories hold: packages, files, advisories."},
+	{"orphans", "content that nothing needs",
+		"Orphans are units that no version of a repository holds, and saved files that no unit needs."},
+	{"task", "background work", "Tasks are what the server does in the background: syncs, publishing, deletions."},
+};
+
+const struct command_table command_table = {commands, ARRAY_LEN(commands), nouns, ARRAY_LEN(nouns)};
+
 static int print_or_fail(struct buf *out)
 {
 	struct err err = ERR_INIT;
@@ -222,7 +925,7 @@ static int print_or_fail(struct buf *out)
 	return rc < 0 ? commands_fail("", rc, &err) : EXIT_OK;
 }
 
-static int cmd_version(const struct options *o)
+int cmd_version(const struct options *o)
 {
 	struct buf out = BUF_INIT(0);
 
@@ -236,26 +939,37 @@ static int usage(const struct err *err)
 	return EXIT_USAGE;
 }
 
-static int cmd_help(const struct options *o)
+/* About a command, about a noun that commands begin with, or about all. */
+static int explain(struct options *o)
 {
-	struct options wanted = {.operands = {o->operands[1]}, .operand_count = 1, .help = true};
-	const struct command *c = NULL;
+	const struct noun *noun =
+		o->operand_count == 1 ? options_noun(&command_table, slice_str(o->operands[0])) : NULL;
 	struct buf out = BUF_INIT(0);
 	struct err err = ERR_INIT;
 
-	if (o->operand_count < 2) {
-		options_help_all(commands, ARRAY_LEN(commands), &out);
-		return print_or_fail(&out);
-	}
-	if (options_match(&wanted, commands, ARRAY_LEN(commands), &c, &err) < 0)
+	o->help = true;
+	if (o->operand_count == 0)
+		options_help_all(&command_table, &out);
+	else if (noun != NULL)
+		options_help_noun(&command_table, noun, &out);
+	else if (options_match(o, &command_table, &err) < 0)
 		return usage(&err);
-	options_help(c, &out);
+	else
+		options_help(o->command, &out);
 	return print_or_fail(&out);
+}
+
+int cmd_help(const struct options *o)
+{
+	struct options wanted = {.operand_count = o->operand_count - 1};
+
+	for (int i = 0; i < wanted.operand_count; i++)
+		wanted.operands[i] = o->operands[i + 1];
+	return explain(&wanted);
 }
 
 int main(int argc, char **argv)
 {
-	const struct command *c = NULL;
 	struct buf out = BUF_INIT(0);
 	struct err err = ERR_INIT;
 	struct options o;
@@ -264,18 +978,15 @@ int main(int argc, char **argv)
 		return usage(&err);
 	if (o.version)
 		return cmd_version(&o);
+	if (o.help)
+		return explain(&o);
 	if (o.operand_count == 0) {
-		options_help_all(commands, ARRAY_LEN(commands), &out);
-		if (o.help)
-			return print_or_fail(&out);
+		options_help_all(&command_table, &out);
 		fprintf(stderr, "%s", out.p != NULL ? out.p : "");
 		buf_fini(&out);
 		return EXIT_USAGE;
 	}
-	if (options_match(&o, commands, ARRAY_LEN(commands), &c, &err) < 0)
+	if (options_match(&o, &command_table, &err) < 0)
 		return usage(&err);
-	if (!o.help)
-		return c->run(&o);
-	options_help(c, &out);
-	return print_or_fail(&out);
+	return o.command->run(&o);
 }

@@ -1,7 +1,9 @@
-/* What commands print, and the exit code that belongs to a failure. */
+/* What commands print and ask, and the exit code that belongs to a failure. */
 #include "base/fsutil.h"
 #include "cmd/commands.h"
 
+#include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,6 +24,31 @@ int commands_add_json(struct buf *out, const json_t *j)
 	buf_addf(out, "%s\n", text);
 	free(text);
 	return out->failed;
+}
+
+int commands_confirm(const struct options *o, struct err *err, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT(4096);
+	char answer[16] = "";
+	va_list ap;
+	int rc = 0;
+
+	if (o->yes)
+		return 0;
+	va_start(ap, fmt);
+	buf_addv(&text, fmt, ap);
+	va_end(ap);
+	if (text.failed != 0) {
+		rc = err_set(err, text.failed, "asking");
+	} else if (!isatty(STDIN_FILENO)) {
+		rc = err_set(err, -ERR_INVAL, "to %s, say --yes", text.p);
+	} else {
+		fprintf(stderr, "%c%s? [y/N] ", toupper((unsigned char)text.p[0]), text.p + 1);
+		if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y'))
+			rc = err_set(err, -ERR_CANCELED, "nothing was done");
+	}
+	buf_fini(&text);
+	return rc;
 }
 
 int commands_fail(const char *name, int rc, const struct err *err)

@@ -439,7 +439,7 @@ class Sluice:
     def cli(self, *args, check=True, timeout=60, env=None, server=True, **kw):
         """Runs `sluice …` against this server's data directory."""
         where = ["--data", str(self.data)] if server else []
-        r = subprocess.run([str(BINARY), *args, *where], env=self.environment(**(env or {})), stdin=subprocess.DEVNULL,
+        r = subprocess.run([str(BINARY), *args, *where], env=self.environment(**(env or {})), stdin=kw.pop("stdin", subprocess.DEVNULL),
                            capture_output=True, text=True, timeout=timeout * SLOW, **kw)
         m = TROUBLE.search(r.stderr)
         assert not m, r.stderr[-6000:]

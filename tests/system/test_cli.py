@@ -1,15 +1,19 @@
 """The command line: what people and scripts type."""
+import hashlib
 import json
 import pty
 import os
 import re
+import signal
+import socket
 import subprocess
 
 import pytest
 
-from sluice import BINARY, SLOW
+from sluice import BINARY, ROOT, SLOW
+from upstream import Gate
 
-COMMANDS = ["serve", "mirror", "sync", "status", "repo", "config"]
+COMMANDS = ["serve", "mirror", "sync", "status", "repo", "remote", "distribution", "guard", "acs", "content", "task", "config"]
 
 
 def fill(up):
@@ -32,13 +36,29 @@ def test_help_teaches():
     assert "--policy" in run("mirror", "--help").stdout
 
 
+def verbs(noun):
+    """Of a noun, as its help lists them."""
+    return re.findall(rf"^  {noun} (\S+)", run(noun, "--help").stdout, re.M)
+
+
+def test_help_of_every_command_is_true():
+    assert set(verbs("remote")) >= {"list", "show", "create", "update", "delete"}
+    for noun in ["repo", "remote", "distribution", "guard", "acs", "content", "task"]:
+        for verb in verbs(noun):
+            h = run("help", noun, verb)
+            assert h.returncode == 0 and h.stdout.startswith(f"Usage: sluice {noun} {verb}"), (noun, verb)
+            for example in re.findall(r"^  sluice ([^$|\n]*)", h.stdout, re.M):
+                used = set(re.findall(r"(?<=\s)(--[a-z0-9-]+)", example)) if example.startswith(f"{noun} {verb} ") else set()
+                assert used <= set(re.findall(r"(--[a-z0-9-]+)", h.stdout.split("\nOptions:\n")[1])), example
+
+
 def test_version():
     r = run("--version")
     assert r.returncode == 0 and re.search(r"\d+\.\d+\.\d+", r.stdout)
 
 
 @pytest.mark.parametrize("args", [[], ["nonsense"], ["mirror"], ["mirror", "x"], ["serve", "--nope"], ["mirror", "a", "b", "--policy"],
-                                  ["mirror", "a", "http://h/M", "--policy", "lazy"], ["serve", "--data"], ["sync"]], ids=lambda a: "-".join(a) or "none")
+                                  ["mirror", "a", "http://h/M", "--policy", "lazy"], ["serve", "--data"], ["sync"], ["remote"], ["remote", "nonsense"], ["repo", "show"]], ids=lambda a: "-".join(a) or "none")
 def test_wrong_usage_is_exit_2_and_on_stderr(args):
     r = run(*args)
     assert r.returncode == 2 and r.stderr and r.stdout == "", (r.returncode, r.stdout, r.stderr)
@@ -174,6 +194,277 @@ def test_repo_list(sluice, upstream):
     assert re.search(r"\br\b", sluice.cli("repo", "list").stdout)
     got = json.loads(sluice.cli("repo", "list", "--json").stdout)
     assert [x["name"] for x in (got if isinstance(got, list) else got["results"])] == ["r"]
+
+
+# ---- the daily work, all on one server
+
+
+def said(r):
+    """What a command with --json printed."""
+    return json.loads(r.stdout)
+
+
+def test_the_life_of_a_remote(shared, tmp_path):
+    cli = shared.cli
+    (tmp_path / "secret").write_text("not for ps\n")
+    r = cli("remote", "create", "life", "--url", "http://127.0.0.1:1/PULP_MANIFEST", "--label", "env=test", "--label", "old", "--rate-limit", "3",
+            "--header", "X-One: 1", "--header", "X-Two: a: b", "--tls-validation", "no", "--upstream-user", "u", "--upstream-password-file", str(tmp_path / "secret"),
+            "--set", "total_timeout=7.5")
+    href = r.stdout.strip()
+    got = said(cli("remote", "show", "life", "--json"))
+    assert got["pulp_href"] == href and got["policy"] == "on_demand" and got["pulp_labels"] == {"env": "test"}
+    assert got["headers"] == [{"X-One": "1"}, {"X-Two": "a: b"}] and got["tls_validation"] is False and got["total_timeout"] == 7.5
+    assert {f["name"] for f in got["hidden_fields"] if f["is_set"]} == {"username", "password"}
+    assert [x["name"] for x in said(cli("remote", "list", "--label-select", "env=test", "--json"))] == ["life"]
+    assert re.search(r"^life +file +on_demand +http", cli("remote", "list").stdout, re.M)
+    # only what is said changes; an empty value takes away; an href is as good as a name
+    with open(tmp_path / "secret") as stdin:
+        cli("remote", "update", href, "--policy", "streamed", "--rate-limit", "", "--label", "env", "--label", "a=b", "--proxy-url", "http://p:1", "--proxy-user",
+            "me", "--proxy-password-file", "-", stdin=stdin)
+    got = said(cli("remote", "show", href, "--json"))
+    assert got["policy"] == "streamed" and got["rate_limit"] is None and got["pulp_labels"] == {"a": "b"} and got["proxy_url"] == "http://p:1"
+    assert got["total_timeout"] == 7.5 and got["headers"][0] == {"X-One": "1"}
+    assert said(cli("remote", "show", got["prn"], "--json"))["pulp_href"] == href
+    # errors: the server's own words, and what can be known before
+    for code, says, *args in [(4, "policy", "update", "life", "--policy", "lazy"), (4, "unique", "create", "life", "--url", "http://h/"),
+                              (2, "--url is needed", "create", "other"), (2, "for: deb", "update", "life", "--components", "main"), (1, "no remote 'none'", "show", "none"),
+                              (2, "nothing is to be changed", "update", "life"), (2, "--yes", "delete", "life"), (2, "neither yes nor no", "update", "life", "--tls-validation", "maybe"),
+                              (2, "no format 'nope'", "create", "x", "--format", "nope", "--url", "http://h/"), (1, "no remote 'none'", "delete", "life", "none", "--yes")]:
+        r = cli("remote", *args, check=False)
+        assert r.returncode == code and says in r.stderr and r.stdout == "", (args, r)
+    assert said(cli("remote", "delete", "life", "--yes", "--json")) == [href]
+    assert cli("remote", "show", "life", check=False).returncode == 1
+
+
+def test_repository_distribution_guard_and_acs(shared, tmp_path):
+    cli = shared.cli
+    cli("remote", "create", "rd", "--url", "http://127.0.0.1:1/PULP_MANIFEST")
+    repo = cli("repo", "create", "rd", "--remote", "rd", "--autopublish", "yes", "--description", "two words").stdout.strip()
+    guard = cli("guard", "create", "rd-staff", "--type", "rbac").stdout.strip()
+    either = said(cli("guard", "create", "rd-either", "--type", "composite", "--member", "rd-staff", "--json"))
+    assert either["guards"] == [guard]
+    d = said(cli("distribution", "create", "rd", "--repository", "rd", "--guard", "rd-either", "--json"))
+    assert (d["base_path"], d["repository"], d["content_guard"]) == ("rd", repo, either["pulp_href"])
+    d = said(cli("distribution", "update", "rd", "--repository", "", "--repository-version", "rd/0", "--guard", "", "--json"))
+    assert (d["repository"], d["repository_version"], d["content_guard"]) == (None, repo + "versions/0/", None)
+    assert re.search(rf"^rd +file +{re.escape(shared.url('rd/'))}$", cli("distribution", "list", "--name", "rd").stdout, re.M)
+    assert said(cli("repo", "update", "rd", "--retain-versions", "3", "--description", "", "--json"))["retain_repo_versions"] == 3
+    assert cli("acs", "create", "rd", "--remote", "rd", "--subpath", "a", "--subpath", "b").returncode == 0
+    assert said(cli("acs", "list", "--json"))[0]["paths"] == ["a", "b"]
+    assert said(cli("acs", "update", "rd", "--subpath", "", "--json"))["paths"] == []
+    r = cli("distribution", "create", "rd2", "--base-path", "rd/below", check=False)
+    assert r.returncode == 4 and "Overlaps" in r.stderr
+    for noun, names in [("acs", ["rd"]), ("distribution", ["rd"]), ("guard", ["rd-either", "rd-staff"]), ("repo", ["rd"]), ("remote", ["rd"])]:
+        cli(noun, "delete", *names, "--yes")
+        assert said(cli(noun, "list", "--json")) == [] or noun == "repo"
+
+
+def test_content_from_upload_to_orphan(shared, tmp_path):
+    """Uploaded at once and in chunks, found, published, taken out, added again, deleted."""
+    cli, get = shared.cli, shared.get
+    small, big = tmp_path / "small.txt", tmp_path / "big.bin"
+    small.write_bytes(b"small")
+    big.write_bytes(os.urandom(2 * 1024 * 1024 + 12345))
+    digest = {f: hashlib.sha256(f.read_bytes()).hexdigest() for f in (small, big)}
+    cli("repo", "create", "up")
+    cli("distribution", "create", "up", "--repository", "up")
+    r = cli("content", "upload", str(small), "--repository", "up", "--label", "a=b")
+    unit = r.stdout.strip()
+    assert "\x1b" not in r.stderr and "small.txt" in r.stderr
+    made = said(cli("content", "upload", str(big), "--repository", "up", "--path", "d/big.bin", "--chunk-size", "1", "--json"))
+    assert made[0]["sha256"] == digest[big] and shared.api.list("uploads/") == []
+    assert get("up/small.txt").status_code == 404
+    cli("repo", "publish", "up")
+    assert get("up/small.txt").content == b"small" and get("up/d/big.bin").content == big.read_bytes()
+    # found by repository, version, path, digest
+    rows = said(cli("content", "list", "--repository", "up", "--type", "file", "--json"))
+    assert sorted(x["relative_path"] for x in rows) == ["d/big.bin", "small.txt"]
+    assert [x["pulp_href"] for x in said(cli("content", "list", "--repository-version", "up/1", "--json"))] == [unit]
+    r = cli("content", "list", "--repository", "up", "--limit", "1")
+    assert len(r.stdout.splitlines()) == 2 and re.search(r"^file +yes +d/big.bin +/pulp", r.stdout, re.M)
+    assert said(cli("content", "show", digest[small], "--json"))["pulp_href"] == unit
+    assert {(x["what"], x["name"], x["where"]) for x in said(cli("content", "where", digest[small], "--json"))} == {
+        ("repository", "up", "in the newest version"), ("distribution", "up", shared.url("up/small.txt"))}
+    # versions
+    cli("repo", "remove", "up", digest[small])
+    cli("repo", "add", "up", unit)
+    cli("repo", "remove", "up", unit)
+    rows = said(cli("repo", "versions", "up", "--json"))
+    assert [(x["number"], x["added"], x["removed"], x["units"]) for x in rows[:3]] == [(5, 0, 1, 1), (4, 1, 0, 2), (3, 0, 1, 1)]
+    assert ("repository", "up", "in older versions") in {(x["what"], x["name"], x["where"]) for x in said(cli("content", "where", unit, "--json"))}
+    # what nothing holds any more goes, when it is told to
+    cli("distribution", "delete", "up", "--yes")
+    cli("repo", "delete", "up", "--yes")
+    assert cli("orphans", "cleanup", check=False).returncode == 2
+    assert "Content: 2" in cli("orphans", "cleanup", "--protection", "0", "--yes").stdout
+    assert cli("content", "show", unit, check=False).returncode == 4
+    # a file that is none
+    for args, code, says in [([str(tmp_path / "none")], 1, "none"), ([str(tmp_path)], 2, "regular"), ([str(small), str(big), "--path", "x"], 2, "--path"),
+                             ([str(small), "--chunk-size", "0"], 2, "--chunk-size"), ([str(small), "--repository", "none"], 1, "no repo 'none'")]:
+        r = cli("content", "upload", *args, check=False)
+        assert r.returncode == code and says in r.stderr and r.stdout == "", r
+
+
+def test_tasks(shared, shared_upstream):
+    gate = Gate()
+    shared_upstream.add("/t/f", 10)
+    url = shared_upstream.manifest("/t/PULP_MANIFEST")
+    shared.cli("remote", "create", "slow", "--url", url)
+    shared.cli("repo", "create", "slow", "--remote", "slow")
+    repo = shared.api.find("repositories/file/file/", "slow")
+    task = shared.api.start_sync(repo)
+    assert shared.cli("task", "follow", task).stdout.endswith("completed\n")
+    rows = said(shared.cli("task", "list", "--repository", "slow", "--state", "completed", "--json"))
+    assert task in [x["pulp_href"] for x in rows]
+    uuid = task.rstrip("/").rsplit("/", 1)[1]
+    assert re.search(rf"^{uuid} +completed ", shared.cli("task", "list", "--limit", "1", "--repository", "slow").stdout, re.M)
+    assert said(shared.cli("task", "show", uuid, "--json"))["state"] == "completed"
+    r = shared.cli("task", "cancel", uuid, check=False)
+    assert r.returncode == 4 and "completed" in r.stderr
+    assert shared.cli("task", "show", "nonsense", check=False).returncode == 2
+    # one that hangs at its upstream is canceled, and its follower is told
+    shared_upstream.rule("/t/PULP_MANIFEST", gate_head=gate)
+    task = shared.api.start_sync(repo, optimize=False)
+    gate.wait_reached(timeout=30 * SLOW)
+    follower = subprocess.Popen([str(BINARY), "task", "follow", task, "--data", str(shared.data)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, env=shared.environment())
+    assert "cancel" in shared.cli("task", "cancel", task).stdout
+    out, err = follower.communicate(timeout=30 * SLOW)
+    gate.open()
+    assert follower.returncode == 1 and "canceled" in err and out == ""
+
+
+def test_guards_let_users_pass_and_sign(shared):
+    cli = shared.cli
+    cli("guard", "create", "users", "--type", "rbac")
+    assert cli("guard", "allow", "users", "admin").returncode == 0
+    assert said(cli("guard", "show", "users", "--json"))["users"] == [{"username": "admin"}]
+    r = cli("guard", "allow", "users", "nobody", check=False)
+    assert r.returncode == 4 and "nobody" in r.stderr
+    cli("guard", "deny", "users", "admin")
+    assert said(cli("guard", "show", "users", "--json"))["users"] == []
+    cli("guard", "create", "links", "--type", "redirect")
+    assert cli("guard", "sign", "links", shared.url("x"), "--valid", "60").stdout.startswith(shared.url("x") + "?")
+    cli("guard", "delete", "users", "links", "--yes")
+
+
+def test_acs_refresh(shared, shared_upstream):
+    shared_upstream.add("/acs/f", 10)
+    shared.cli("remote", "create", "near", "--url", shared_upstream.manifest("/acs/PULP_MANIFEST"))
+    shared.cli("acs", "create", "near", "--remote", "near")
+    shared.cli("acs", "refresh", "near")
+    assert said(shared.cli("acs", "show", "near", "--json"))["last_refreshed"]
+    shared.cli("acs", "update", "near", "--subpath", "none")
+    r = shared.cli("acs", "refresh", "near", check=False)
+    assert r.returncode == 1 and "1 of 1" in r.stderr
+    shared.cli("acs", "delete", "near", "--yes")
+
+
+# ---- completion and manual pages
+
+
+def complete(server, *words, env=None):
+    """What TAB offers for the last word: candidates, without what they are."""
+    r = subprocess.run([str(BINARY), "complete", "--", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20 * SLOW,
+                       env=server.environment(SLUICE_DATA=server.data, **(env or {})))
+    assert r.returncode == 0 and r.stderr == "", r
+    return [line.split("\t")[0] for line in r.stdout.splitlines()]
+
+
+def test_completion(shared):
+    for name in ("tab-one", "tab-two", "tab three"):
+        shared.cli("remote", "create", name, "--url", "http://127.0.0.1:1/")
+    shared.cli("acs", "create", "tab-acs", "--remote", "tab-one")
+    for words, offered in [(["re"], {"repo", "remote", "reclaim"}), (["remote", "cr"], {"create"}), (["--data", "x", "remote", "cr"], {"create"}),
+                           (["remote", "create", "x", "--pol"], {"--policy"}), (["remote", "create", "x", "--policy", "i"], {"immediate"}),
+                           (["remote", "create", "x", "--policy=i"], {"immediate"}), (["remote", "create", "x", "--policy", "=", "i"], {"immediate"}),
+                           (["remote", "create", "x", "--tls-validation", ""], {"yes", "no"}), (["remote", "create", "x", "--ca-cert", ""], {":files"}),
+                           (["guard", "create", "x", "--type", "r"], {"rbac", "redirect", "rhsm"}), (["mirror", "a", "b", "--format", ""], {"file", "rpm", "deb"}),
+                           (["serve", "--data", ""], {":dirs"}), (["help", "mir"], {"mirror"}), (["remote", "create", ""], set()), (["nonsense", ""], set()),
+                           (["remote", "show", "tab"], {"tab-one", "tab-two", "tab three"}), (["repo", "create", "x", "--remote", "tab-t"], {"tab-two"}),
+                           (["remote", "delete", "tab-one", "tab-t"], {"tab-two"}), (["remote", "show", "tab-one", ""], set()), (["acs", "show", "t"], {"tab-acs"}),
+                           (["--server", "http://127.0.0.1:1", "remote", "show", "tab"], set())]:
+        assert set(complete(shared, *words)) == offered, words
+    assert "--policy" not in complete(shared, "remote", "create", "x", "--policy", "immediate", "--")
+    assert "--label" in complete(shared, "remote", "create", "x", "--label", "a=b", "--")
+
+
+def test_completion_does_not_wait_for_a_server_that_hangs(shared):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert complete(shared, "--server", f"http://127.0.0.1:{silent.getsockname()[1]}", "remote", "show", "") == []
+
+
+def type_into(argv, typed, env):
+    """What an interactive shell shows from its prompt on, after `typed` went into it, until it has run that."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvpe(argv[0], argv, env)
+    out = b""
+    try:
+        while b"over2" not in out:
+            if typed and b"ready> " in out:
+                os.write(fd, typed + b"; echo over$((1+1))\r")
+                typed = b""
+            out += os.read(fd, 4096)
+    except (OSError, TimeoutError) as e:
+        raise AssertionError(f"the shell showed {out}") from e
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(fd)
+    return out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_tab_in_a_real_shell(shared, tmp_path, shell):
+    """Words are finished by TAB, and the line is run."""
+    shared.cli("remote", "create", f"{shell}-real", "--url", "http://127.0.0.1:1/")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sluice").symlink_to(BINARY)
+    scripts = ROOT / "src/cmd/completion"
+    env = shared.environment(SLUICE_DATA=shared.data, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", TERM="dumb", ZDOTDIR=tmp_path, HOME=tmp_path)
+    if shell == "bash":
+        (tmp_path / "rc").write_text(f"source '{scripts}/sluice.bash'\nPS1='ready> '\n")
+        argv = ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"]
+    else:
+        (tmp_path / ".zshrc").write_text(f"fpath=('{scripts}' $fpath)\nautoload -Uz compinit\ncompinit -u -D\nPS1='ready> '\n")
+        argv = ["zsh", "-i"]
+    shown = type_into(argv, b"sluice remo\tsho\t" + shell.encode()[:2] + b"\t | sed 's/^name */found:/'", env)
+    assert f"found:{shell}-real".encode() in shown, shown
+
+
+def test_manual_pages(tmp_path):
+    """Every command has a page, and no page has an error."""
+    r = run("manual", str(tmp_path))
+    assert r.returncode == 0, r.stderr
+    files = sorted(tmp_path.glob("man[15]/*"))
+    pages = {p.name for p in files}
+    commands = set(re.findall(r"^  ([a-z]+)", run("--help").stdout.split("\nTry it:")[0], re.M))
+    assert {f"sluice-{c}.1" for c in commands} <= pages
+    r = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", *map(str, files)], capture_output=True, text=True, timeout=60 * SLOW)
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    shown = subprocess.run(["man", "--warnings=w", "-l", str(tmp_path / "man1" / "sluice-remote.1")], capture_output=True, text=True, timeout=60 * SLOW,
+                           env=os.environ | {"MANWIDTH": "100", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": ""})
+    assert shown.stderr == "" and "sluice remote create [OPTIONS] NAME" in shown.stdout and "--upstream-password-file FILE" in shown.stdout
+    conf = (tmp_path / "man5" / "sluice.conf.5").read_text()
+    assert set(re.findall(r"^\.SH \[(\w+)\]", conf, re.M)) == set(re.findall(r"^\[(\w+)\]", run("config", "--shipped").stdout, re.M))
+
+
+def test_deleting_asks_on_a_terminal(shared):
+    shared.cli("remote", "create", "asked", "--url", "http://127.0.0.1:1/")
+    for answer, code in [(b"n\n", 1), (b"y\n", 0)]:
+        master, slave = pty.openpty()
+        p = subprocess.Popen([str(BINARY), "remote", "delete", "asked", "--data", str(shared.data)], stdin=slave, stdout=slave, stderr=slave, env=shared.environment())
+        os.close(slave)
+        os.write(master, answer)
+        out = b""
+        try:
+            while piece := os.read(master, 4096):
+                out += piece
+        except OSError:
+            pass
+        os.close(master)
+        assert p.wait(30 * SLOW) == code and b"Delete the remote 'asked'? [y/N]" in out, out
 
 
 def test_config_shows_values_and_their_origin(tmp_path, sluice):

@@ -8,25 +8,33 @@
 
 #include <cmocka.h>
 
+static const struct field fields[] = {
+	{OPT_url, "url", FIELD_TEXT, .help = "where it is"},
+	{OPT_label, "labels", FIELD_LABELS},
+	{OPT_help, NULL},
+};
 static const struct command commands[] = {
 	{"mirror", "NAME URL", 2, 2, OPT_BIT(policy) | OPT_BIT(mirror) | OPT_BIT(data), "mirror it", "Mirrors.", NULL},
-	{"serve", "", 0, 0, OPT_BIT(data), "serve it", "Serves.", NULL},
+	{"serve", "", 0, 0, OPT_BIT(data), "serve it", "Serves.", NULL, GROUP_SERVER},
 	{"hidden", "", 0, 0, 0, NULL, "Hides.", NULL},
+	{"thing make", "NAME…", 1, OPERANDS_MAX, OPT_BIT(data), "make it", "Makes.", NULL, GROUP_OBJECTS, NULL, fields},
+	{"thing drop", "NAME", 1, 1, 0, "drop it", "Drops.", NULL, GROUP_OBJECTS},
 };
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+static const struct noun nouns[] = {{"thing", "things", "A thing is a thing."}};
+static const struct command_table table = {commands, sizeof(commands) / sizeof(commands[0]), nouns, 1};
 
 /* Splits at spaces; parses and matches. */
-static int run(const char *line, struct options *o, const struct command **c, struct err *err)
+static int run(const char *line, struct options *o, struct err *err)
 {
-	static char mem[256];
-	char *argv[16] = {mem}, *save = NULL;
+	static char mem[4096], *argv[512];
+	char *save = NULL;
 	int argc = 1, rc;
 
 	strncpy(mem, line, sizeof(mem) - 1);
 	for (char *p = strtok_r(mem, " ", &save); p != NULL; p = strtok_r(NULL, " ", &save))
 		argv[argc++] = p;
 	rc = options_parse(argc, argv, o, err);
-	return rc < 0 ? rc : options_match(o, commands, COMMANDS, c, err);
+	return rc < 0 ? rc : options_match(o, &table, err);
 }
 
 static void test_accepted(void **state)
@@ -40,10 +48,9 @@ static void test_accepted(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		const struct command *c = NULL;
 		struct options o = {0};
 		struct err err = ERR_INIT;
-		int rc = run(lines[i], &o, &c, &err);
+		int rc = run(lines[i], &o, &err);
 
 		if (i == 3) { /* a flag takes nothing, also when it is glued on */
 			assert_int_equal(rc, -ERR_INVAL);
@@ -51,7 +58,7 @@ static void test_accepted(void **state)
 		}
 		if (rc < 0)
 			fail_msg("'%s': %s", lines[i], err.msg);
-		assert_string_equal(c->name, "mirror");
+		assert_string_equal(o.command->name, "mirror");
 		assert_string_equal(o.data, "/d");
 		assert_string_equal(o.policy, "streamed");
 		assert_true(o.mirror);
@@ -78,38 +85,85 @@ static void test_refused(void **state)
 		{"serve --data", -ERR_INVAL, "DIR"},
 		{"mirror a b --mirror=yes", -ERR_INVAL, "no value"},
 		{"serve --data a -d b", -ERR_INVAL, "twice"},
-		{"a b c d e f", -ERR_INVAL, "'f'"},
+		{"thing", -ERR_INVAL, "make, drop"},
+		{"thing break x", -ERR_NOTFOUND, "there is no 'thing break'; there is make, drop"},
+		{"thing make", -ERR_INVAL, "NAME…"},
+		{"thing drop x y", -ERR_INVAL, "'y'"},
+		{"thing drop x --url u", -ERR_INVAL, "'thing drop' has no option --url"},
+		{"thing make x --url u --url v", -ERR_INVAL, "twice"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct command *c = NULL;
 		struct options o = {0};
 		struct err err = ERR_INIT;
 
-		assert_int_equal(run(rows[i].line, &o, &c, &err), rows[i].code);
+		assert_int_equal(run(rows[i].line, &o, &err), rows[i].code);
 		if (strstr(err.msg, rows[i].says) == NULL)
 			fail_msg("'%s': '%s' is not in '%s'", rows[i].line, rows[i].says, err.msg);
 	}
 }
 
+static void test_nouns_and_verbs(void **state)
+{
+	struct options o = {0};
+
+	assert_int_equal(run("thing --label a=1 make x --label=b=2 y --url u", &o, NULL), 0);
+	assert_string_equal(o.command->name, "thing make");
+	assert_int_equal(o.operand_count, 3);
+	assert_string_equal(o.operands[0], "thing make");
+	assert_string_equal(o.operands[1], "x");
+	assert_string_equal(o.operands[2], "y");
+	assert_true(options_given(&o, OPT_label) && !options_given(&o, OPT_data));
+	assert_int_equal(options_list(&o, OPT_label)->n, 2);
+	assert_string_equal(options_list(&o, OPT_label)->v[1], "b=2");
+	assert_string_equal(options_text(&o, OPT_url), "u");
+}
+
+/* What is too much is refused, not written behind the end. */
+static void test_limits(void **state)
+{
+	static char *argv[OPERANDS_MAX + 3];
+	struct err err = ERR_INIT;
+	struct options o = {0};
+
+	for (size_t i = 0; i < sizeof(argv) / sizeof(argv[0]); i++)
+		argv[i] = (char[]){"x"};
+	assert_int_equal(options_parse(OPERANDS_MAX + 2, argv, &o, &err), 0);
+	assert_int_equal(options_parse(OPERANDS_MAX + 3, argv, &o, &err), -ERR_INVAL);
+	for (size_t i = 0; i <= OPTION_VALUES_MAX; i++)
+		argv[i + 1] = (char[]){"--label=x"};
+	assert_int_equal(options_parse(OPTION_VALUES_MAX + 1, argv, &o, &err), 0);
+	assert_int_equal(options_parse(OPTION_VALUES_MAX + 2, argv, &o, &err), -ERR_INVAL);
+	assert_non_null(strstr(err.msg, "more than"));
+}
+
 /* Help is for somebody who does not know yet what belongs there. */
 static void test_help_needs_nothing_else(void **state)
 {
-	const struct command *c = NULL;
 	struct options o = {0};
 
-	assert_int_equal(run("mirror --help", &o, &c, NULL), 0);
+	assert_int_equal(run("mirror --help", &o, NULL), 0);
 	assert_true(o.help);
-	assert_string_equal(c->name, "mirror");
+	assert_string_equal(o.command->name, "mirror");
 }
 
 static void test_help_texts(void **state)
 {
 	struct buf b = BUF_INIT(0);
 
-	assert_int_equal(options_help_all(commands, COMMANDS, &b), 0);
+	assert_int_equal(options_help_all(&table, &b), 0);
 	assert_non_null(strstr(b.p, "  mirror NAME URL           mirror it\n"));
+	assert_non_null(strstr(b.p, "\nThe server:\n  serve                     serve it\n"));
+	assert_non_null(strstr(b.p, "  thing                     things: make, drop\n"));
 	assert_null(strstr(b.p, "hidden"));
+	buf_reset(&b);
+	assert_int_equal(options_help_noun(&table, &nouns[0], &b), 0);
+	assert_non_null(strstr(b.p, "  thing drop NAME           drop it\n"));
+	assert_null(strstr(b.p, "mirror"));
+	buf_reset(&b);
+	assert_int_equal(options_help(&commands[3], &b), 0);
+	assert_non_null(strstr(b.p, "Options:\n      --url URL             where it is\n"));
+	assert_non_null(strstr(b.p, "\n      --label KEY=VALUE     "));
 	buf_reset(&b);
 	assert_int_equal(options_help(&commands[0], &b), 0);
 	assert_non_null(strstr(b.p, "Usage: sluice mirror [OPTIONS] NAME URL\n"));
@@ -128,6 +182,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_nouns_and_verbs),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_help_needs_nothing_else),
 		cmocka_unit_test(test_help_texts),
 	};
