@@ -66,6 +66,7 @@
 	X(content, superseded_window, MSEC, "3d", 0, INT64_C(86400000) * 365, "how long paths of a superseded publication are still served") \
 	X(content, allowed_import_paths, LIST, "", 0, 0, "directories below which file:// remotes may read")             \
 	X(lazy, redirect_url, STR, "", 0, 0, "where the redirect handler sends a client for an artifact that is not saved yet: the original path and query are appended as they are; best without a scheme (//HOST/streamer), so that clients keep theirs; empty: the handler answers 404") \
+	X(lazy, redirect_valid, MSEC, "0", 0, INT64_C(86400000) * 365, "sign the URLs of redirects so that they hold at least so long, and at most twice: the streamer then answers to nothing else; 0: they are not signed") \
 	X(lazy, streamer_port, INT, "8751", 0, 65535, "port of the streamer; 0 takes a free one")                        \
 	X(lazy, streamer_interface, LIST, "lo", 0, 0, "where the streamer listens: names of interfaces and addresses; it asks nobody who he is, so only the cache in front should reach it") \
 	X(lazy, streamer_cache_timeout, MSEC, "86400", 0, INT64_C(86400000) * 3650, "how long the cache in front of the streamer may keep what it delivers: the max-age that it is told") \

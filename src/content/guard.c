@@ -219,3 +219,48 @@ int guard_request(struct request *rq, int64_t guard_id, enum step *next)
 	*next = STEP_WAIT;
 	return prove_start(rq, &claim, &key, guard_id);
 }
+
+/* ---- signed redirects ---- */
+
+/* Guards have identifiers of their own; this is nobody's. */
+static const struct uuid redirects;
+
+#define SIGNATURE_MAX 1024
+
+struct slice guard_sign(const struct request *rq)
+{
+	const struct content *c = rq->shard->content;
+	int64_t valid_s = c->settings->lazy_redirect_valid / 1000;
+	struct slice query = query_of(rq->target), out = SLICE_NULL;
+	struct buf b = BUF_INIT(SIGNATURE_MAX);
+
+	if (valid_s == 0)
+		return rq->target;
+	/* The same URL for everybody for a while: else a cache would keep one copy for each client. */
+	if (signature_add_same(
+		    &c->signing_key, &redirects, rq->path, query, (time(NULL) / valid_s + 2) * valid_s, &b) == 0)
+		out = slice_str(arena_printf(http_arena(rq->x), "%.*s%s%.*s", SLICE_ARG(rq->target),
+			query.p != NULL ? "" : "?", (int)b.n, b.p));
+	buf_fini(&b);
+	return out;
+}
+
+bool guard_was_sent(const struct request *rq)
+{
+	const struct content *c = rq->shard->content;
+
+	if (c->settings->lazy_redirect_valid / 1000 == 0)
+		return true;
+	http_hide_query(rq->x);
+	return signature_holds(&c->signing_key, &redirects, rq->path, query_of(rq->target), time(NULL));
+}
+
+int64_t guard_keep_s(const struct request *rq)
+{
+	const struct settings *s = rq->shard->content->settings;
+	int64_t keep_s = s->lazy_streamer_cache_timeout / 1000;
+
+	if (s->lazy_redirect_valid / 1000 > 0)
+		keep_s = MIN(keep_s, MAX(signature_expires_s(query_of(rq->target)) - (int64_t)time(NULL), 0));
+	return keep_s;
+}

@@ -160,15 +160,17 @@ static enum step send_away(struct request *rq)
 	static const struct http_header no_store = {{"Cache-Control", 13}, {"no-store", 8}};
 	struct http_header headers[2] = {{SLICE("Location"), SLICE_NULL}, no_store};
 	struct http_reply r = {.status = 302, .headers = headers, .header_count = ARRAY_LEN(headers), .note = "away"};
-	const char *to = arena_printf(
-		http_arena(rq->x), "%s%.*s", rq->shard->content->settings->lazy_redirect_url, SLICE_ARG(rq->target));
+	struct slice target = guard_sign(rq);
+	const char *to = target.p == NULL ? NULL
+					  : arena_printf(http_arena(rq->x), "%s%.*s",
+						    rq->shard->content->settings->lazy_redirect_url, SLICE_ARG(target));
 
 	if (to == NULL)
 		return request_fail(rq, -ERR_NOMEM, -1);
 	metric_inc(M_content_redirects);
 	if (!rq->entry->in_store)
-		save_want(&rq->shard->content->saves, rq->entry->what.content_artifact_id, rq->entry->what.saved,
-			rq->target);
+		save_want(
+			&rq->shard->content->saves, rq->entry->what.content_artifact_id, rq->entry->what.saved, target);
 	headers[0].value = slice_str(to);
 	http_reply(TAKE(rq->x), &r);
 	return STEP_DONE;

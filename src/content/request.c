@@ -94,8 +94,10 @@ static enum step step_guard(struct request *rq)
 	enum step next;
 	int rc;
 
-	/* Whoever reaches the streamer was let through on the way to it. */
-	if (guard_id == 0 || rq->role == ROLE_STREAMER)
+	/* Whoever reaches the streamer was let through on the way to it, which a signature can prove. */
+	if (rq->role == ROLE_STREAMER)
+		return guard_was_sent(rq) ? guard_passed(rq) : STEP_denied;
+	if (guard_id == 0)
 		return guard_passed(rq);
 	rc = guard_request(rq, guard_id, &next);
 	return rc < 0 ? request_fail(rq, rc, -1) : next;
@@ -560,8 +562,7 @@ static void as_streamer(const struct request *rq, struct arena *a, struct http_r
 {
 	size_t n = rq->flight != NULL ? flight_header_count(rq->flight) : 0, count = 0;
 	struct http_header *all = arena_alloc(a, (n + 1) * sizeof(*all));
-	const char *max_age = arena_printf(
-		a, "public, max-age=%" PRId64, rq->shard->content->settings->lazy_streamer_cache_timeout / 1000);
+	const char *max_age = arena_printf(a, "public, max-age=%" PRId64, guard_keep_s(rq));
 
 	r->header_count = 0;
 	if (all == NULL || max_age == NULL)

@@ -157,6 +157,12 @@ int delegate_fields(const struct request *rq, struct http_header out[1]);
 
 /* guard.c: 0 and *next: pass, denied, or STEP_WAIT while a job finds out. Negative: it could not be found out. */
 int guard_request(struct request *rq, int64_t guard_id, enum step *next);
+/* Signed redirects (lazy.redirect_valid). What the target becomes; p == NULL: out of memory. */
+struct slice guard_sign(const struct request *rq);
+/* Was the streamer's client given this URL by a redirect? Always, while they are not signed. */
+bool guard_was_sent(const struct request *rq);
+/* How long what the streamer delivers may be kept, seconds: no longer than the URL holds. */
+int64_t guard_keep_s(const struct request *rq);
 static inline enum step guard_passed(const struct request *rq)
 {
 	if (rq->rest.p != NULL)

@@ -101,17 +101,15 @@ static int mac_of(const struct signing_key *key, const struct uuid *guard, struc
 	return rc;
 }
 
-int signature_add(const struct signing_key *key, const struct uuid *guard, struct slice path, struct slice query,
-	int64_t expires_s, struct buf *out)
+static int add(const struct signing_key *key, const struct uuid *guard, const uint8_t salt[SALT_BYTES],
+	struct slice path, struct slice query, int64_t expires_s, struct buf *out)
 {
-	uint8_t salt[SALT_BYTES], mac[MAC_BYTES];
+	uint8_t mac[MAC_BYTES];
 	char salt_hex[2 * SALT_BYTES + 1], mac_hex[2 * MAC_BYTES + 1];
 	struct buf whole = BUF_INIT(TEXT_MAX);
 	int rc;
 
-	if (RAND_bytes(salt, sizeof(salt)) != 1)
-		return -ERR_IO;
-	(void)hex_of(salt, sizeof(salt), salt_hex);
+	(void)hex_of(salt, SALT_BYTES, salt_hex);
 	(void)buf_add_slice(&whole, query);
 	(void)buf_addf(&whole, "%s" EXPIRES "%lld", query.n > 0 ? "&" : "", (long long)expires_s);
 	rc = whole.failed;
@@ -121,6 +119,22 @@ int signature_add(const struct signing_key *key, const struct uuid *guard, struc
 		rc = buf_addf(out, "%s&" TOKEN "%s:%s", whole.p + query.n, salt_hex, hex_of(mac, sizeof(mac), mac_hex));
 	buf_fini(&whole);
 	return rc;
+}
+
+int signature_add(const struct signing_key *key, const struct uuid *guard, struct slice path, struct slice query,
+	int64_t expires_s, struct buf *out)
+{
+	uint8_t salt[SALT_BYTES];
+
+	return RAND_bytes(salt, sizeof(salt)) == 1 ? add(key, guard, salt, path, query, expires_s, out) : -ERR_IO;
+}
+
+int signature_add_same(const struct signing_key *key, const struct uuid *guard, struct slice path, struct slice query,
+	int64_t expires_s, struct buf *out)
+{
+	static const uint8_t no_salt[SALT_BYTES];
+
+	return add(key, guard, no_salt, path, query, expires_s, out);
 }
 
 /* The last parameter of the query is `name`: what stands in front of it, without '&', and its value. */
@@ -152,4 +166,16 @@ bool signature_holds(
 		mac_of(key, guard, salt, path, signed_part, want) < 0)
 		return false;
 	return CRYPTO_memcmp(want, have, sizeof(want)) == 0;
+}
+
+int64_t signature_expires_s(struct slice query)
+{
+	struct slice signed_part, token, before, expires;
+	int64_t s = 0;
+
+	if (!last_parameter(query, SLICE(TOKEN), &signed_part, &token) ||
+		!last_parameter(signed_part, SLICE(EXPIRES), &before, &expires) ||
+		slice_to_i64(expires, INT64_MAX, &s) < 0)
+		return 0;
+	return s;
 }

@@ -21,8 +21,13 @@ int signing_key_load(const char *dir, struct signing_key *out, struct err *err);
  * the content prefix. `guard`: whose signature it is. */
 int signature_add(const struct signing_key *key, const struct uuid *guard, struct slice path, struct slice query,
 	int64_t expires_s, struct buf *out);
+/* The same without chance: equal arguments are an equal URL, so that what a cache has of it serves everybody who was given it. */
+int signature_add_same(const struct signing_key *key, const struct uuid *guard, struct slice path, struct slice query,
+	int64_t expires_s, struct buf *out);
 /* Is the query, as it was sent, one of these, and has it not ended? What stands in front of the token is signed, and nothing may follow it. */
 bool signature_holds(
 	const struct signing_key *key, const struct uuid *guard, struct slice path, struct slice query, int64_t now_s);
+/* Until when, of a query for which that was true. */
+int64_t signature_expires_s(struct slice query);
 
 #endif

@@ -35,10 +35,10 @@ class Answer:
 
 
 class Site:
-    def __init__(self, directory, cache=front.squid, apart=True):
+    def __init__(self, directory, cache=front.squid, apart=True, **env):
         """`apart`: each role is a process of its own."""
         self.dir = front.open_to_all(directory)
-        self.cache, self.apart = cache, apart
+        self.cache, self.apart, self.env = cache, apart, env
         self.parts = []
         try:
             self._start()
@@ -62,7 +62,7 @@ class Site:
         url = f"https://127.0.0.1:{self.port}/streamer"
         env = {"SLUICE_LAZY_REDIRECT_URL": url, "SLUICE_LAZY_STREAMER_PORT": "0", "SLUICE_LAZY_STREAMER_INTERFACE": "127.0.0.1",
                "SLUICE_LAZY_STREAMER_CACHE_TIMEOUT": "1234", "SLUICE_LAZY_SAVE_CA_CERT": ca.pem,
-               "SLUICE_LAZY_SAVE_CLIENT_CERT": save[0], "SLUICE_LAZY_SAVE_CLIENT_KEY": save[1]}
+               "SLUICE_LAZY_SAVE_CLIENT_CERT": save[0], "SLUICE_LAZY_SAVE_CLIENT_KEY": save[1], **self.env}
         refusing = {**env, "SLUICE_CONTENT_ON_MISSING": "refuse"}
         if self.apart:
             self.api = self._role(Sluice(self.dir / "api", env, args=["--role", "api,worker"]))
@@ -261,11 +261,11 @@ CACHES = {"varnish": (front.VARNISH, front.varnish), "nginx": (front.NGINX, fron
 @programs
 @pytest.mark.parametrize("name", CACHES)
 def test_other_caches(name, tmp_path):
-    """Varnish and nginx in Squid's place do what Squid does there."""
+    """Varnish and nginx in Squid's place do what Squid does there, here with signed redirects."""
     found, cache = CACHES[name]
     if found is None:
         pytest.skip(f"there is no {name}")
-    site = Site(tmp_path / "site", cache, apart=False)
+    site = Site(tmp_path / "site", cache, apart=False, SLUICE_LAZY_REDIRECT_VALID="3600")
     try:
         site.repo("a", {"x y.rpm": MiB, "piece": 2 * MiB, "cut": 4 * MiB})
         gate = site.upstream.gate()
@@ -288,6 +288,7 @@ def test_other_caches(name, tmp_path):
             site.saved(path)
             assert site.upstream.hits(spelled) == 1  # the save task was served by the cache
             assert [a.status for a in site.follow(CONTENT + spelled[1:], site.good)] == [200]
+        assert site.ask("/streamer" + CONTENT + "a/cut", site.good).status == 403  # nobody sent it there
         got = site.follow(CONTENT + "a/cut", site.good)[-1]
         assert not got.complete and len(got.body) < 4 * MiB
     finally:

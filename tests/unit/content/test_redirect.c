@@ -318,6 +318,62 @@ static void test_what_is_saved_is_streamed_from_the_store(void **state)
 	done_with(&s, &f);
 }
 
+/* Asks the streamer for `target`; the answer's status, and its Cache-Control's age, -1: none. */
+static int streamed(struct service *s, const char *target, int *max_age)
+{
+	struct response r;
+	int status;
+
+	stream(s, "GET", target, &r);
+	status = r.status;
+	*max_age = -1;
+	if (field(&r, "Cache-Control") != NULL)
+		(void)sscanf(field(&r, "Cache-Control"), "public, max-age=%d", max_age);
+	response_fini(&r);
+	return status;
+}
+
+/* What a redirect gave opens this path, with this query, for a while; nothing else opens anything. */
+static void test_signed_redirects(void **state)
+{
+	static const char *const requests[] = {
+		CONTENT "r/dir/a.xml", CONTENT "r/dir/a.xml?x=%41&y", CONTENT "r/dir/%61.xml?"};
+	struct response r, again;
+	struct service s;
+	struct file f;
+	int age;
+
+	open_with(&s, &f, 1000);
+	set_text(&s, "lazy", "redirect_valid", "1h");
+	service_start(&s, 1);
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+		char fields[512], target[512];
+
+		(void)snprintf(fields, sizeof(fields),
+			VIA(CONTENT "r/dir/a.xml") "X-Redirect-Request: GET %s HTTP/1.1\r\n", requests[i]);
+		redirect(&s, fields, &r);
+		redirect(&s, fields, &again);
+		assert_int_equal(r.status, 302);
+		assert_memory_equal(field(&r, "Location"), AWAY, strlen(AWAY));
+		(void)snprintf(target, sizeof(target), "%s", field(&r, "Location") + strlen(AWAY));
+		assert_memory_equal(target, requests[i], strlen(requests[i]));
+		/* in two different hours they may differ */
+		if (strcmp(field(&r, "Location"), field(&again, "Location")) != 0)
+			assert_null(strstr(field(&again, "Location"), strstr(target, "expires=")));
+		response_fini(&r);
+		response_fini(&again);
+		assert_int_equal(streamed(&s, target, &age), 200);
+		assert_in_range(age, 3500, 7200);
+		memmove(target + strlen(CONTENT) + 1, target + strlen(CONTENT) + 2,
+			strlen(target) - strlen(CONTENT) - 1);
+		assert_int_equal(streamed(&s, target, &age), 404); /* "rdir/a.xml": of no distribution */
+		assert_int_equal(streamed(&s, requests[i], &age), 403);
+		(void)snprintf(target, sizeof(target), CONTENT "r/no%s", strchr(target, '?'));
+		assert_int_equal(streamed(&s, target, &age), 403);
+	}
+	done_with(&s, &f);
+}
+
 /* No body, and 404 whatever upstream's trouble is; no directory, no guard. */
 static void test_streamers_failures(void **state)
 {
@@ -562,6 +618,7 @@ int main(void)
 		T(test_missing_is_refused),
 		T(test_streamed_with_upstreams_fields),
 		T(test_what_is_saved_is_streamed_from_the_store),
+		T(test_signed_redirects),
 		T(test_streamers_failures),
 		T(test_guards_are_not_the_streamers),
 		T(test_wrong_bytes_end_short),
