@@ -580,6 +580,7 @@ static const struct view views[] = {
 		.id = "c.id",
 		.member_from = "repository_content rc",
 		.member_key = "rc.content_id",
+		.type_count = "SELECT coalesce(sum(units), 0) FROM content_count WHERE type = $1",
 		.typed = true,
 		.dated = true,
 		JOINS(content_joins),

@@ -74,6 +74,7 @@ struct view {
 	bool serves;             /* a change of it may change what clients are served */
 	const char *member_from; /* table and alias; NULL: no member conditions */
 	const char *member_key; /* its column that is the object's id; at most one row of an object meets a condition */
+	const char *type_count; /* statement: the number of rows of the type $1; NULL: they are counted */
 	const struct view_join *joins;
 	size_t join_count;
 	const struct view_column *columns;

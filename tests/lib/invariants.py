@@ -21,6 +21,8 @@ def database_is_sound(s):
     try:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert db.execute("SELECT type, units FROM content_count WHERE units <> 0 ORDER BY type").fetchall() == \
+            db.execute("SELECT type, count(*) FROM content GROUP BY type ORDER BY type").fetchall()
     finally:
         db.close()
 

@@ -125,6 +125,42 @@ static void test_junctions_of_nothing(void **state)
 	}
 }
 
+static int64_t count_of(const char *type, bool all)
+{
+	struct txn *t = begin_read();
+	struct query *q;
+	int64_t n;
+
+	OK(query_new(view_find("content"), &q));
+	OK(query_where(q, "type", QUERY_EQ, slice_str(type), &err));
+	if (!all)
+		OK(query_where(q, "natural_key", QUERY_NE, SLICE("b"), &err));
+	OK(query_count(t, q, &n, &err));
+	query_free(&q);
+	txn_end(&t);
+	return n;
+}
+
+/* The number of units of a type is kept, not counted; whoever adds or deletes them. */
+static void test_units_of_a_type_are_counted(void **state)
+{
+	assert_int_equal(count_of("x.x", true), 0);
+	sql("INSERT INTO content (uuid, type, natural_key, created, updated) VALUES ('1', 'x.x', 'a', 1, 1), ('2', "
+	    "'x.x', 'b', 1, 1), "
+	    "('3', 'y.y', 'a', 1, 1)");
+	sql("INSERT INTO content (uuid, type, natural_key, created, updated) VALUES ('4', 'x.x', 'a', 1, 1) ON "
+	    "CONFLICT DO NOTHING");
+	sql("INSERT OR IGNORE INTO content (uuid, type, natural_key, created, updated) VALUES ('5', 'x.x', 'c', 1, 1), "
+	    "('6', 'x.x', 'c', 1, 1)");
+	assert_int_equal(count_of("x.x", true), 3);
+	assert_int_equal(count_of("y.y", true), 1);
+	assert_int_equal(count_of("x.x", false), 2);
+	sql("DELETE FROM content WHERE natural_key = 'a'");
+	assert_int_equal(count_of("x.x", true), 2);
+	assert_int_equal(count_of("y.y", true), 0);
+	assert_int_equal(number("SELECT sum(units) FROM content_count"), number("SELECT count(*) FROM content"));
+}
+
 /* Reports and the like are counted within their task: a page of one task's must not choose by those numbers alone. */
 static void test_a_page_of_what_is_counted_within_its_object(void **state)
 {
@@ -268,6 +304,7 @@ int main(void)
 		TEST(test_junctions_of_nothing),
 		TEST(test_a_page_of_what_is_counted_within_its_object),
 		TEST(test_rows),
+		TEST(test_units_of_a_type_are_counted),
 		TEST(test_a_large_repository_goes_in_batches),
 	};
 
