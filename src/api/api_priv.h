@@ -256,6 +256,7 @@ extern const struct api_kind api_kinds_acs, api_kinds_remote, api_kinds_reposito
 	api_kinds_task_group, api_kinds_worker, api_kinds_signing_service;
 extern const struct api_field api_sync_fields[];         /* of every format */
 size_t api_content_types(const struct sluice_format *f); /* how many types of units it has */
+extern const struct api_field api_repair_fields[];       /* of repair/ */
 extern const struct api_page api_pages[];
 extern const size_t api_page_count;
 
@@ -501,6 +502,8 @@ void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_
 #define API_TASK_UPLOAD_COMMIT "pulpcore.app.tasks.upload.commit"
 #define API_TASK_COPY "pulp_rpm.app.tasks.copy.copy_content"
 #define API_TASK_PURGE "pulpcore.app.tasks.purge.purge"
+#define API_TASK_REPAIR "pulpcore.app.tasks.repository.repair_all_artifacts"
+#define API_TASK_REPAIR_VERSION "pulpcore.app.tasks.repository.repair_version"
 #define API_TASK_RECLAIM "pulpcore.app.tasks.reclaim_space.reclaim_space"
 
 /* ---- purge.c: tasks that nobody needs to see any more ---- */

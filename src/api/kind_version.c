@@ -119,6 +119,41 @@ static void destroy_by(struct api_ctx *x, const struct api_resource *r, const js
 		&locks);
 }
 
+const struct api_field api_repair_fields[] = {
+	{.name = "verify_checksums",
+		.type = T_BOOLEAN,
+		.flags = F_OPTION,
+		.default_json = "true",
+		.help = "whether files are read whole, or only looked for"},
+	{.name = NULL},
+};
+
+static void action_repair(struct api_ctx *x, const struct api_route *rt)
+{
+	json_t *row = NULL, *options = NULL;
+	struct api_locks locks = {0};
+
+	if (!api_row_of_route(x, rt, &row) || !api_options_read(x, api_repair_fields, &options))
+		goto out;
+	api_lock(x, &locks, false,
+		api_prn(x, api_resource_of(x->api, "repositories", api_row_str(row, "type")),
+			api_row_str(row, "repository")));
+	api_dispatch(x, API_TASK_REPAIR_VERSION,
+		json_pack("{s:O, s:O, s:O}", "repository", json_object_get(row, "repository"), "number",
+			json_object_get(row, "number"), "verify_checksums",
+			json_object_get(options, "verify_checksums")),
+		&locks);
+out:
+	json_decref(row);
+	json_decref(options);
+}
+
+static const struct api_action actions[] = {
+	{"repair", HTTP_POST, true, action_repair, api_repair_fields,
+		"downloads anew what is saved of the version's content and is damaged or lost", {.body = "Repair"}},
+	{.name = NULL},
+};
+
 const struct api_kind api_kinds_version = {
 	.name = "repository_versions",
 	.model = "RepositoryVersion",
@@ -131,6 +166,7 @@ const struct api_kind api_kinds_version = {
 	.destroy = API_TASK,
 	.fields = fields,
 	.filters = filters,
+	.actions = actions,
 	.destroy_by = destroy_by,
 };
 

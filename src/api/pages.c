@@ -287,6 +287,17 @@ static void page_orphans(struct api_ctx *x, const struct api_route *rt)
 	json_decref(options);
 }
 
+static void page_repair(struct api_ctx *x, const struct api_route *rt)
+{
+	struct api_locks locks = {0};
+	json_t *options = NULL;
+
+	if (!api_options_read(x, api_repair_fields, &options))
+		return;
+	api_lock(x, &locks, true, api_text(x, "pdrn:%s:repair", x->api->domain));
+	api_dispatch(x, API_TASK_REPAIR, options, &locks);
+}
+
 /* The old form: no body, the server's protection time. */
 static void page_orphans_old(struct api_ctx *x, const struct api_route *rt)
 {
@@ -342,6 +353,8 @@ const struct api_page api_pages[] = {
 		{"repositories_reclaim_space_reclaim", "ReclaimSpace"}},
 	{"orphans/cleanup", HTTP_POST, false, page_orphans, orphan_fields, "deletes content that no version holds",
 		{"orphans_cleanup_cleanup", "OrphansCleanup"}},
+	{"repair", HTTP_POST, false, page_repair, api_repair_fields,
+		"downloads anew whatever is saved and is damaged or lost", {"repair_post", "Repair"}},
 	{"rpm/copy", HTTP_POST, false, api_page_copy, api_copy_fields, "adds units of versions to other repositories",
 		{"copy_content", "Copy"}, .format = "rpm"},
 	{"orphans", HTTP_DELETE, false, page_orphans_old, NULL, "the same, in the old form", {"orphans_delete"}},

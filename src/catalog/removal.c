@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+int catalog_removal_note(struct txn *t, const uint8_t sha256[32], struct err *err)
+{
+	return db_do(txn_db(t), "INSERT INTO artifact_removal (sha256) VALUES ($1)", err, DB_BLOB(sha256, 32));
+}
+
 int catalog_removals(struct txn *t, int64_t after_id, struct removal *out, size_t max, size_t *count, struct err *err)
 {
 	struct db_stmt *s;

@@ -3,6 +3,7 @@
 #include "catalog/usage.h"
 
 #include "catalog/catalog_priv.h"
+#include "catalog/removal.h"
 
 #include <string.h>
 
@@ -58,8 +59,7 @@ int catalog_artifact_delete(struct txn *t, int64_t artifact_id, struct err *err)
 	}
 	db_done(&s);
 	if (rc == 1) {
-		int noted = db_do(txn_db(t), "INSERT INTO artifact_removal (sha256) VALUES ($1)", err,
-			DB_BLOB(sha256, sizeof(sha256)));
+		int noted = catalog_removal_note(t, sha256, err);
 
 		rc = noted < 0 ? noted : rc;
 	}

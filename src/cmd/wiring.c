@@ -30,6 +30,8 @@ static const struct task_handler common_handlers[] = {
 	{"pulpcore.app.tasks.repository.add_and_remove", modify_task, false},
 	{"pulpcore.app.tasks.orphan.orphan_cleanup", orphan_cleanup_task, false},
 	{"pulpcore.app.tasks.reclaim_space.reclaim_space", reclaim_task, false},
+	{"pulpcore.app.tasks.repository.repair_version", repair_task, false},
+	{"pulpcore.app.tasks.repository.repair_all_artifacts", repair_task, false},
 	{SAVE_TASK, save_task, false},
 	{ACS_TASK, sync_task, false},
 };

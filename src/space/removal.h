@@ -4,7 +4,7 @@
  *
  * The file is set aside inside of a write transaction that has seen no row, and whoever records an artifact that was in the store before looks
  * for its file inside of his (store_items_there): so no row is ever made for a file that goes. Only names change under the database's write lock; freeing
- * the bytes, which takes long for large files, comes after. Until then a note remains, and the next run goes on with it, in whatever process. */
+ * the bytes, which takes long for large files, comes after. A damaged file goes the same way, though it has its row: repair sets it aside itself. Until then a note remains, and the next run goes on with it, in whatever process. */
 #ifndef SLUICE_SPACE_REMOVAL_H
 #define SLUICE_SPACE_REMOVAL_H
 

@@ -381,6 +381,16 @@ static bool fs_has(struct store *s, const uint8_t sha256[32])
 	return fstatat(fs_of(s)->artifact, name_in_subdir(name), &st, 0) == 0 && S_ISREG(st.st_mode);
 }
 
+static bool fs_is(struct store *s, const uint8_t sha256[32], int fd)
+{
+	char name[STORE_NAME_MAX];
+	struct stat now, then;
+
+	store_name(sha256, name);
+	return fstatat(fs_of(s)->artifact, name_in_subdir(name), &now, 0) == 0 && fstat(fd, &then) == 0 &&
+	       now.st_dev == then.st_dev && now.st_ino == then.st_ino;
+}
+
 static int fs_remove(struct store *s, const uint8_t sha256[32], struct err *err)
 {
 	char name[STORE_NAME_MAX];
@@ -487,6 +497,7 @@ static const struct store_ops fs_ops = {
 	.get = fs_get,
 	.get_cached = fs_get_cached,
 	.has = fs_has,
+	.is = fs_is,
 	.remove = fs_remove,
 	.set_aside = fs_set_aside,
 	.discard = fs_discard,

@@ -69,6 +69,12 @@ bool store_has(struct store *s, const uint8_t sha256[32])
 	return s->ops->has(s, sha256);
 }
 
+bool store_is(struct store *s, const uint8_t sha256[32], int fd)
+{
+	MAGIC_CHECK(s, STORE_MAGIC);
+	return s->ops->is(s, sha256, fd);
+}
+
 int store_remove(struct store *s, const uint8_t sha256[32], struct err *err)
 {
 	MAGIC_CHECK(s, STORE_MAGIC);

@@ -51,6 +51,8 @@ int store_get(struct store *s, const uint8_t sha256[32], int64_t size, int *fd, 
  * before 5.12): ask store_get. Never blocks. */
 int store_get_cached(struct store *s, const uint8_t sha256[32], int64_t size, int *fd);
 bool store_has(struct store *s, const uint8_t sha256[32]); /* blocking */
+/* Is the file that `fd` was opened on what has that name now? Blocking. */
+bool store_is(struct store *s, const uint8_t sha256[32], int fd);
 /* -ERR_NOTFOUND is success. Blocking. */
 int store_remove(struct store *s, const uint8_t sha256[32], struct err *err);
 /* The same in two steps. Setting aside is quick, however large the file is: the artifact is not there any more, for whoever looks for it. Discarding

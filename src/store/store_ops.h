@@ -13,6 +13,7 @@ struct store_ops {
 		struct err *err);
 	int (*get_cached)(struct store *s, const uint8_t sha256[32], int64_t size, int *fd);
 	bool (*has)(struct store *s, const uint8_t sha256[32]);
+	bool (*is)(struct store *s, const uint8_t sha256[32], int fd);
 	int (*remove)(struct store *s, const uint8_t sha256[32], struct err *err);
 	int (*set_aside)(struct store *s, const uint8_t sha256[32], struct err *err);
 	int (*discard)(struct store *s, const uint8_t sha256[32], struct err *err);

@@ -69,8 +69,9 @@ struct download {
 	size_t later_count;
 	uint8_t (*fresh)[32]; /* what came since then, and what was on its way: FRESH_MAX */
 	size_t fresh_count;
-	bool alternates; /* some alternate source holds something */
-	bool in_later;   /* rows are those of a `later` */
+	int64_t linked, linked_bytes; /* were there already */
+	bool alternates;              /* some alternate source holds something */
+	bool in_later;                /* rows are those of a `later` */
 	bool exhausted;
 };
 
@@ -214,6 +215,7 @@ static void slot_use(struct slot *sl, const struct remote_row *remote, int64_t r
 static int load_sources(struct slot *sl)
 {
 	struct sluice_sync *s = sl->d->s;
+	bool share = s->env->settings->content_share_credentials || (s->rules != NULL && s->rules->any_source);
 	struct txn *t = NULL;
 	int rc;
 
@@ -222,8 +224,8 @@ static int load_sources(struct slot *sl)
 	rc = catalog_read(s->env->catalog, &t, &s->err);
 
 	if (rc == 0)
-		rc = catalog_sources(t, sl->want.content_artifact_id, s->repository->id,
-			s->env->settings->content_share_credentials, &sl->sources, &sl->source_count, &s->err);
+		rc = catalog_sources(t, sl->want.content_artifact_id, s->repository != NULL ? s->repository->id : 0,
+			share, &sl->sources, &sl->source_count, &s->err);
 	txn_end(&t);
 	sl->asked_others = rc == 0;
 	return rc;
@@ -231,8 +233,11 @@ static int load_sources(struct slot *sl)
 
 static bool source_usable(const struct slot *sl, const struct source_row *x)
 {
+	const struct download_rules *rules = sl->d->s->rules;
 	int64_t since = clock_wall_us() - sl->d->s->env->settings->content_failure_cooldown * 1000;
 
+	if (rules != NULL && rules->any_source)
+		return true;
 	return x->remote_artifact_id != sl->want.remote_artifact_id && x->failed_at_us < since &&
 	       x->missing_at_us < since;
 }
@@ -255,6 +260,18 @@ static int use_alternate(struct slot *sl)
 	return rc;
 }
 
+/* Nobody has it, or nobody can be asked: not the end of what is done by rules. */
+static int lost(struct slot *sl)
+{
+	const struct download_rules *rules = sl->d->s->rules;
+
+	rules->lost(rules->arg, &sl->want, sl->first_is_missing, &sl->first_err);
+	slot_free(sl);
+	return 0;
+}
+
+static int next_source(struct slot *sl);
+
 static int slot_take(struct slot *sl, struct change_missing *want)
 {
 	int rc;
@@ -262,6 +279,8 @@ static int slot_take(struct slot *sl, struct change_missing *want)
 	sl->want = *want;
 	*want = (struct change_missing){.url = NULL};
 	sl->d->active++;
+	if (sl->d->s->rules != NULL)
+		return next_source(sl);
 	rc = use_alternate(sl);
 	if (rc != 0)
 		return MIN(rc, 0);
@@ -300,7 +319,7 @@ static int next_source(struct slot *sl)
 		slot_use(sl, s->remote, sl->want.remote_artifact_id, sl->want.url);
 		return slot_start(sl);
 	}
-	if (sl->first_err.code == 0) {
+	if (sl->first_err.code == 0 && sl->err.code != 0) {
 		sl->first_err = sl->err;
 		sl->first_is_missing = sl->err.code == -ERR_GONE;
 	}
@@ -314,10 +333,13 @@ static int next_source(struct slot *sl)
 
 		if (!source_usable(sl, x))
 			continue;
-		log_info("sync", "trying remote '%s' instead: %s", x->remote->name, sl->err.msg);
+		if (sl->err.code != 0)
+			log_info("sync", "trying remote '%s' instead: %s", x->remote->name, sl->err.msg);
 		slot_use(sl, x->remote, x->remote_artifact_id, x->url);
 		return slot_start(sl);
 	}
+	if (s->rules != NULL)
+		return lost(sl);
 	if (sl->first_is_missing)
 		return unavailable(sl);
 	s->err = sl->first_err;
@@ -357,7 +379,8 @@ static int save(struct slot *sl, const struct digests *actual)
 	if (sl->d->fresh_count < FRESH_MAX)
 		memcpy(sl->d->fresh[sl->d->fresh_count++], actual->d[DIGEST_SHA256], 32);
 	s->downloaded++;
-	task_progress(s->task, "sync.downloading.artifacts", "Downloading Artifacts", -1, s->downloaded);
+	if (s->rules == NULL)
+		task_progress(s->task, "sync.downloading.artifacts", "Downloading Artifacts", -1, s->downloaded);
 	slot_free(sl);
 	return 0;
 }
@@ -482,6 +505,8 @@ static int link_in(struct download *d, struct txn *t)
 		if (rc <= 0)
 			continue;
 		rc = catalog_artifact_saved(t, row->content_artifact_id, 0, &row->digests, size, &id, &s->err);
+		d->linked++;
+		d->linked_bytes += size;
 		change_missing_fini(row, 1);
 		*row = (struct change_missing){.url = NULL};
 	}
@@ -629,6 +654,14 @@ static int harvest(struct download *d)
 	return rc;
 }
 
+static void tell_saved(const struct download *d)
+{
+	const struct download_rules *rules = d->s->rules;
+
+	if (rules != NULL && rules->saved != NULL && !d->saving.busy)
+		rules->saved(rules->arg, d->saving.saved + d->linked, d->saving.saved_bytes + d->linked_bytes);
+}
+
 static int pump(struct download *d)
 {
 	int rc = 0;
@@ -637,12 +670,13 @@ static int pump(struct download *d)
 		rc = fill(d);
 		if (rc != 0 || (d->exhausted && is_idle(d)))
 			break;
-		if (saving_full(&d->saving) || d->active == 0)
+		if (saving_full(&d->saving) || d->active == 0 || d->s->rules != NULL)
 			saving_push(&d->saving);
 		if (!is_idle(d))
 			loop_run_until(d->s->wire.loop, &d->wake);
 		d->wake = false;
 		rc = harvest(d);
+		tell_saved(d);
 		if (rc == 0 && !d->saving.busy && d->saving.rc != 0) {
 			d->s->err = d->saving.err;
 			rc = d->saving.rc;
@@ -665,6 +699,7 @@ static void stop(struct download *d)
 		}
 		saving_push(&d->saving);
 	}
+	tell_saved(d);
 	saving_fini(&d->saving);
 	if (d->rows != NULL)
 		change_missing_fini(d->rows, d->count);
@@ -682,7 +717,7 @@ static int start(struct download *d)
 	struct txn *t = NULL;
 	int rc;
 
-	d->slot_count = wire_concurrency(s->remote);
+	d->slot_count = s->rules != NULL ? s->rules->concurrency : wire_concurrency(s->remote);
 	d->slots = calloc((size_t)d->slot_count, sizeof(*d->slots));
 	d->rows = calloc(PAGE, sizeof(*d->rows));
 	d->later = calloc(PAGE, sizeof(*d->later));
@@ -700,7 +735,10 @@ static int start(struct download *d)
 	if (rc < 0)
 		return rc;
 	d->alternates = rc > 0;
-	return saving_init(&d->saving, s->wire.loop, s->wire.pool, s->env, &d->wake, &s->err);
+	rc = saving_init(&d->saving, s->wire.loop, s->wire.pool, s->env, &d->wake, &s->err);
+	if (s->rules != NULL)
+		d->saving.room = s->rules->room;
+	return rc;
 }
 
 int download_all(struct sluice_sync *s, wanted_fn *next, void *arg)

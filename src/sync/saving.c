@@ -16,6 +16,7 @@ int saving_init(
 		.store = env->store,
 		.catalog = env->catalog,
 		.space = env->space,
+		.room = space_make_room,
 		.wake = wake};
 	s->filling = calloc(1, sizeof(*s->filling));
 	s->writing = calloc(1, sizeof(*s->writing));
@@ -135,7 +136,7 @@ static int write_batch(struct saving *s, struct err *err)
 {
 	struct saving_batch *b = s->writing;
 	bool there;
-	int rc = space_make_room(s->space, b->bytes, err);
+	int rc = s->room != NULL ? s->room(s->space, b->bytes, err) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -150,8 +151,10 @@ static int write_batch(struct saving *s, struct err *err)
 		}
 		rc = write_rows_once(s, &there, err);
 	} while (rc == 0 && !there);
-	if (rc == 0)
+	if (rc == 0) {
 		s->saved += (int64_t)b->count;
+		s->saved_bytes += b->bytes;
+	}
 	return rc;
 }
 

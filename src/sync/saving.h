@@ -43,12 +43,14 @@ struct saving {
 	struct store *store;
 	struct catalog *catalog;
 	struct space *space;
-	bool *wake; /* set when a batch is written */
+	int (*room)(struct space *s, int64_t bytes, struct err *err); /* before a batch; NULL: none is needed */
+	bool *wake;                                                   /* set when a batch is written */
 	struct saving_batch *filling, *writing;
 	struct pool_job job;
 	bool busy;     /* `writing` belongs to the pool */
-	int64_t saved; /* rows written so far */
-	int rc;        /* of the last batch */
+	int64_t saved; /* rows written so far, */
+	int64_t saved_bytes;
+	int rc; /* of the last batch */
 	struct err err;
 };
 

@@ -35,6 +35,10 @@ task_fn orphan_cleanup_task;
 /* {"repositories": [uuid…] | ["*"], "keep": [[repo uuid, number]…], "dry_run": bool}: codes reclaim-space.artifact (facts 3.14), reclaim-space.bytes */
 task_fn reclaim_task;
 
+/* {"repository": uuid, "number": n, "verify_checksums": bool}, or without repository for all that is saved: codes repair.checked, repair.missing,
+ * repair.corrupted, repair.repaired. */
+task_fn repair_task;
+
 /* SAVE_TASK of catalog/save.h */
 task_fn save_task;
 

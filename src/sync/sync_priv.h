@@ -61,6 +61,8 @@ struct sluice_sync {
 	struct facts facts;
 	struct wire wire;
 
+	const struct download_rules *rules; /* NULL: those of a sync */
+
 	struct change *change; /* begun by the first unit */
 	struct units units;
 	struct kept *kept;
@@ -98,6 +100,20 @@ void readings_free(struct sluice_sync *s);
 
 /* download.c. `next` hands out what is wanted, at most max rows, which are the caller's afterwards; *count 0: no more. */
 typedef int wanted_fn(void *arg, struct change_missing *rows, size_t max, size_t *count, struct err *err);
+/* Downloads of other tasks. They need of struct sluice_sync only task, env, wire, rules, and the repository that sources are to serve (NULL with
+ * any_source); there is no remote: any source of the row's content artifact is asked, in the catalog's order. What cannot be had is reported and is no
+ * end; each batch is saved as soon as the one before is. */
+struct download_rules {
+	int concurrency;
+	bool any_source; /* also one whose credentials serve other repositories, or that failed lately */
+	/* Before a batch is saved: space.h. NULL: what comes takes the place of what was lost, and is counted already. */
+	int (*room)(struct space *s, int64_t bytes, struct err *err);
+	/* So much is durable by now, or was there already; now and then, and at the end. */
+	void (*saved)(void *arg, int64_t artifacts, int64_t bytes);
+	/* `missing`: upstream says that it does not have it. why->code 0: nobody was there to be asked. */
+	void (*lost)(void *arg, const struct change_missing *row, bool missing, const struct err *why);
+	void *arg;
+};
 int download_all(struct sluice_sync *s, wanted_fn *next, void *arg);
 
 /* publish.c */

@@ -31,6 +31,7 @@ static const struct task_handler handlers[] = {
 	{"modify", modify_task, true},
 	{"orphans", orphan_cleanup_task, true},
 	{"reclaim", reclaim_task, true},
+	{"repair", repair_task, true},
 };
 
 int bench_setup(void **state)

@@ -218,6 +218,120 @@ static void published_metadata_is_spared(void **state)
 		bench_run(b, "reclaim", "{'repositories': ['01a1fbe0-1441-7467-9f95-8f7a1b6b0cce']}"), "failed");
 }
 
+/* ---- repair ---- */
+
+/* Where the store has the file of a page's body. */
+static const char *file_of(struct bench *b, const char *body)
+{
+	static char path[256];
+	char name[STORE_NAME_MAX];
+	struct digests d;
+	struct hasher *h;
+
+	assert_int_equal(hasher_new(0, &h), 0);
+	hasher_add(h, body, strlen(body));
+	hasher_end(h, &d);
+	hasher_free(&h);
+	snprintf(path, sizeof(path), "%s/media/%s", b->dir, store_name(d.d[DIGEST_SHA256], name));
+	return path;
+}
+
+/* In the place of what it has; NULL: nothing. */
+static void damage(struct bench *b, const char *body, const char *with)
+{
+	const char *path = file_of(b, body);
+	FILE *f;
+
+	assert_int_equal(remove(path), 0);
+	if (with == NULL)
+		return;
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(with, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static bool holds(struct bench *b, const char *body)
+{
+	FILE *f = fopen(file_of(b, body), "r");
+	char got[64] = "";
+	size_t n = 0;
+
+	if (f != NULL) {
+		n = fread(got, 1, sizeof(got) - 1, f);
+		fclose(f);
+	}
+	return f != NULL && n == strlen(body) && memcmp(got, body, n) == 0;
+}
+
+static void assert_repair(const struct bench *b, int checked, int missing, int corrupted, int repaired)
+{
+	assert_int_equal(bench_done(b, "repair.checked"), checked);
+	assert_int_equal(bench_done(b, "repair.missing"), missing);
+	assert_int_equal(bench_done(b, "repair.corrupted"), corrupted);
+	assert_int_equal(bench_done(b, "repair.repaired"), repaired);
+}
+
+static void damaged_and_lost_files_come_back(void **state)
+{
+	struct bench *b = *state;
+	const char *repo = synced(b, "r", "immediate");
+
+	assert_string_equal(bench_run(b, "repair", "{}"), "completed");
+	assert_repair(b, 3, 0, 0, 0);
+	damage(b, "one", "onE");
+	damage(b, "two", "t");
+	damage(b, "three", NULL);
+	assert_string_equal(
+		bench_run(b, "repair", "{'repository': '%s', 'number': 1, 'verify_checksums': false}", repo),
+		"completed");
+	assert_repair(b, 3, 1, 1, 2);
+	assert_true(holds(b, "two") && holds(b, "three"));
+	assert_string_equal(bench_run(b, "repair", "{'repository': '%s', 'number': 1}", repo), "completed");
+	assert_repair(b, 3, 0, 1, 1);
+	assert_true(holds(b, "one"));
+	assert_int_equal(bench_count(b, "artifact"), 3);
+	assert_string_equal(bench_run(b, "repair", "{'repository': '%s', 'number': 2}", repo), "failed");
+}
+
+static void only_the_version_that_is_named_is_looked_at(void **state)
+{
+	struct bench *b = *state;
+	const char *repo = synced(b, "r", "immediate");
+
+	assert_string_equal(
+		bench_run(b, "modify", "{'repository': '%s', 'remove': ['%s']}", repo, unit(b, "a.iso")), "completed");
+	damage(b, "one", "onE");
+	assert_string_equal(bench_run(b, "repair", "{'repository': '%s', 'number': 2}", repo), "completed");
+	assert_repair(b, 2, 0, 0, 0);
+	assert_string_equal(bench_run(b, "repair", "{'repository': '%s', 'number': 1}", repo), "completed");
+	assert_repair(b, 3, 0, 1, 1);
+}
+
+/* What upstream has not got any more stays away, rather than being served as it is; a source that once failed is asked all the same. */
+static void what_cannot_be_repaired_goes(void **state)
+{
+	const struct site_script wrong = {.flip = -1};
+	struct bench *b = *state;
+
+	(void)synced(b, "r", "immediate");
+	damage(b, "one", "onE");
+	damage(b, "two", "twO");
+	damage(b, "three", "threE");
+	site_drop(b->up, "/r/a.iso");
+	site_script(b->up, "/r/b.iso", &wrong);
+	bench_mark_missing(b, "c.iso");
+	assert_string_equal(bench_run(b, "repair", "{}"), "completed");
+	assert_repair(b, 3, 0, 3, 1);
+	assert_false(holds(b, "onE") || holds(b, "one") || holds(b, "two"));
+	assert_true(holds(b, "three"));
+	assert_int_equal(remove(file_of(b, "one")), -1);
+	bench_upstream(b, files);
+	assert_string_equal(bench_run(b, "repair", "{'verify_checksums': false}"), "completed");
+	assert_repair(b, 3, 2, 0, 2);
+	assert_true(holds(b, "one") && holds(b, "two"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void)
@@ -229,6 +343,9 @@ int main(void)
 		TEST(what_nobody_uses_goes),
 		TEST(saved_becomes_lazy_again),
 		TEST(published_metadata_is_spared),
+		TEST(damaged_and_lost_files_come_back),
+		TEST(only_the_version_that_is_named_is_looked_at),
+		TEST(what_cannot_be_repaired_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
