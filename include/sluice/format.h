@@ -204,6 +204,9 @@ struct sluice_format {
 	unsigned policies; /* SLUICE_IMMEDIATE | … */
 	bool serves_without_publication;
 	bool reclaimable; /* saved artifacts may be turned back into lazy ones */
+	/* Members of a unit's own fields (of the main type) that a newer version of the same thing has alike: name and architecture of a package.
+	 * NULL-terminated; NULL: units are the same thing at the same path. */
+	const char *const *same_thing;
 	/* The format's own fields (NULL-name terminated; NULL: none), beside the common ones. */
 	const struct sluice_field *remote_fields, *repository_fields, *publication_fields, *distribution_fields,
 		*content_fields;

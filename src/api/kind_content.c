@@ -14,10 +14,18 @@
 		.name = alg, .type = T_STRING, .flags = F_READ_ONLY | F_NULLABLE, .help = "digest of the saved file" \
 	}
 
-#define LAST_USED_FIELD                                                                     \
-	{                                                                                   \
-		.name = "last_used", .type = T_TIME, .flags = F_READ_ONLY | F_NULLABLE,     \
-		.help = "when a client was given the saved file last, or when it was saved" \
+/* What was fetched ahead of clients has the time 0. */
+static json_t *show_last_used(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+{
+	const char *iso = api_row_str(row, "last_used");
+
+	return iso == NULL || strncmp(iso, "1970-01-01T00:00:00", 19) == 0 ? json_null() : json_string(iso);
+}
+
+#define LAST_USED_FIELD                                                                                         \
+	{                                                                                                       \
+		.name = "last_used", .type = T_TIME, .flags = F_READ_ONLY | F_NULLABLE, .show = show_last_used, \
+		.help = "when a client was given the saved file last, or when it was saved for one"             \
 	}
 
 /* {relative_path: href of the saved file, or null} */

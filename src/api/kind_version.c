@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "catalog/repository.h"
+#include "catalog/warm.h"
 
 static json_t *show_repository(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
@@ -148,9 +149,59 @@ out:
 	json_decref(options);
 }
 
+static const char *const warm_what[] = {"all", "used", "vanishing", NULL};
+
+static const struct api_field warm_fields[] = {
+	{.name = "what",
+		.type = T_CHOICE,
+		.flags = F_OPTION,
+		.default_json = "\"all\"",
+		.choices = warm_what,
+		.help = "all; used: what clients had of the same things before; vanishing: what upstream has dropped "
+			"or replaced"},
+	{.name = "used_within",
+		.type = T_INTEGER,
+		.flags = F_OPTION | F_NULLABLE,
+		.bounded = true,
+		.min = 1,
+		.help = "of what was used: days ago at most; null: ever"},
+	{.name = "rate_limit",
+		.type = T_INTEGER,
+		.flags = F_OPTION | F_NULLABLE | F_BIG,
+		.bounded = true,
+		.min = 1,
+		.help = "bytes a second, of all downloads together; null: no limit"},
+	{.name = "concurrency",
+		.type = T_INTEGER,
+		.flags = F_OPTION | F_NULLABLE,
+		.bounded = true,
+		.min = 1,
+		.help = "downloads at once, within what each remote allows; null: 4"},
+	{.name = NULL},
+};
+
+/* Syncs of the repository go on meanwhile, so it is not reserved; but two that warm it would fetch the same twice. */
+static void action_warm(struct api_ctx *x, const struct api_route *rt)
+{
+	json_t *row = NULL, *options = NULL;
+	struct api_locks locks = {0};
+
+	if (!api_row_of_route(x, rt, &row) || !api_options_read(x, warm_fields, &options))
+		goto out;
+	api_lock(x, &locks, true, api_text(x, "pdrn:%s:warm:%s", x->api->domain, api_row_str(row, "repository")));
+	json_object_set(options, "repository", json_object_get(row, "repository"));
+	json_object_set(options, "number", json_object_get(row, "number"));
+	api_dispatch(x, WARM_TASK, json_incref(options), &locks);
+out:
+	json_decref(row);
+	json_decref(options);
+}
+
 static const struct api_action actions[] = {
 	{"repair", HTTP_POST, true, action_repair, api_repair_fields,
 		"downloads anew what is saved of the version's content and is damaged or lost", {.body = "Repair"}},
+	{"warm", HTTP_POST, true, action_warm, warm_fields, "fetches the version's content ahead of clients",
+		{.body = "Warm"}},
 	{.name = NULL},
 };
 

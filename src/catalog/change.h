@@ -70,7 +70,8 @@ int change_keep(struct change *ch, const struct change_unit *u);
 struct change_missing {
 	int64_t content_artifact_id, remote_artifact_id, size;
 	struct digests digests;
-	char *url; /* malloc'ed */
+	char *url;      /* malloc'ed */
+	int64_t for_us; /* of what is fetched ahead of clients: its last use, until one comes; 0: none */
 };
 struct change_missing_at {
 	int64_t content_id, content_artifact_id;

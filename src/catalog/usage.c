@@ -38,6 +38,12 @@ int catalog_artifacts_used(struct txn *t, const int64_t *ids, size_t count, int6
 	return rc;
 }
 
+int catalog_artifact_set_used(struct txn *t, int64_t artifact_id, int64_t when_us, struct err *err)
+{
+	return db_do(txn_db(t), "UPDATE artifact SET last_used = $1 WHERE id = $2", err, DB_I64(when_us),
+		DB_I64(artifact_id));
+}
+
 int catalog_artifact_delete(struct txn *t, int64_t artifact_id, struct err *err)
 {
 	struct db_stmt *s = NULL;

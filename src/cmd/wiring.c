@@ -9,6 +9,7 @@
 #include "catalog/repository.h"
 #include "catalog/save.h"
 #include "catalog/secrets.h"
+#include "catalog/warm.h"
 #include "cmd/config.h"
 #include "cmd/datadir.h"
 #include "space/removal.h"
@@ -32,6 +33,7 @@ static const struct task_handler common_handlers[] = {
 	{"pulpcore.app.tasks.reclaim_space.reclaim_space", reclaim_task, false},
 	{"pulpcore.app.tasks.repository.repair_version", repair_task, false},
 	{"pulpcore.app.tasks.repository.repair_all_artifacts", repair_task, false},
+	{WARM_TASK, warm_task, false},
 	{SAVE_TASK, save_task, false},
 	{ACS_TASK, sync_task, false},
 };

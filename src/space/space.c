@@ -418,3 +418,29 @@ int space_make_room(struct space *s, int64_t bytes, struct err *err)
 			now, bytes, quota);
 	return rc;
 }
+
+int space_has_room(struct space *s, int64_t bytes, struct err *err)
+{
+	int64_t quota, high, missing = 0, now = 0;
+	int rc;
+
+	if (s == NULL)
+		return 0;
+	measure(s, &missing);
+	quota = atomic_load(&s->quota);
+	if (quota == 0)
+		return 0;
+	high = high_mark(s, quota);
+	rc = stored(s, &now, err);
+	if (rc == 0 && now + bytes > high)
+		rc = err_set(err, -ERR_NOSPACE,
+			"storage.quota leaves no room for what nobody has asked for yet: %" PRId64 " bytes are saved, "
+			"%" PRId64 " more would come, and past %" PRId64 " what is used less would be evicted for it",
+			now, bytes, high);
+	else if (rc == 0 && missing > 0)
+		rc = err_set(err, -ERR_NOSPACE,
+			"storage.min_free leaves no room for what nobody has asked for yet: %" PRId64
+			" bytes of the file system should be free that are not",
+			missing);
+	return rc;
+}

@@ -56,5 +56,8 @@ void space_done(struct space *s, struct space_share *share);
 
 /* Evicts in the caller's thread if that is needed for so many more bytes. -ERR_NOSPACE: there is no room for them. Blocking. */
 int space_make_room(struct space *s, int64_t bytes, struct err *err);
+/* For what nobody has asked for yet: is there room without anything that would be evicted for it, now or by the thread? -ERR_NOSPACE: there is none.
+ * Blocking. */
+int space_has_room(struct space *s, int64_t bytes, struct err *err);
 
 #endif

@@ -44,6 +44,7 @@ struct slot {
 	/* the transfer */
 	struct fetch *fetch;
 	struct loop_timer timer;
+	struct loop_timer turn; /* while it waits for one, under a rate limit */
 	struct staging *st;
 	struct hasher *hasher;
 	int64_t off;
@@ -70,6 +71,7 @@ struct download {
 	uint8_t (*fresh)[32]; /* what came since then, and what was on its way: FRESH_MAX */
 	size_t fresh_count;
 	int64_t linked, linked_bytes; /* were there already */
+	int64_t next_ns;              /* under a rate limit: when more may come */
 	bool alternates;              /* some alternate source holds something */
 	bool in_later;                /* rows are those of a `later` */
 	bool exhausted;
@@ -80,6 +82,7 @@ struct download {
 static void transfer_drop(struct slot *sl)
 {
 	fetch_cancel(&sl->fetch);
+	loop_timer_cancel(sl->d->s->wire.loop, &sl->turn);
 	staging_drop(&sl->st);
 	hasher_free(&sl->hasher);
 	sl->off = 0;
@@ -132,11 +135,40 @@ static int on_head(void *arg, const struct fetch_head *head)
 	return rc;
 }
 
+static void turn_came(struct loop_timer *t)
+{
+	struct slot *sl = container_of(t, struct slot, turn);
+
+	if (sl->fetch != NULL)
+		fetch_resume(sl->fetch);
+}
+
+/* Each piece puts off the next one, of whatever download, by the time that it is worth: what is not taken stays in the kernel, and upstream waits. 1: not
+ * now. */
+static int throttle(struct slot *sl, size_t n)
+{
+	const struct download_rules *rules = sl->d->s->rules;
+	struct loop *loop = sl->d->s->wire.loop;
+	int64_t now_ns;
+
+	if (rules == NULL || rules->rate == 0)
+		return 0;
+	now_ns = clock_mono_ns();
+	if (now_ns < sl->d->next_ns) {
+		sl->turn.fn = turn_came;
+		return loop_timer_set(loop, &sl->turn, sl->d->next_ns - now_ns) == 0 ? 1 : -ERR_NOMEM;
+	}
+	sl->d->next_ns = now_ns + (int64_t)((double)n * (double)NS_PER_S / (double)rules->rate);
+	return 0;
+}
+
 static int on_data(void *arg, const char *p, size_t n)
 {
 	struct slot *sl = arg;
-	int rc;
+	int rc = throttle(sl, n);
 
+	if (rc != 0)
+		return rc > 0 ? FETCH_PAUSE : rc;
 	if (sl->want.size >= 0 && (int64_t)n > sl->want.size - sl->off)
 		return wrong_size(sl, -1);
 	rc = staging_write(sl->st, p, n, sl->off, &sl->err);
@@ -265,9 +297,10 @@ static int lost(struct slot *sl)
 {
 	const struct download_rules *rules = sl->d->s->rules;
 
-	rules->lost(rules->arg, &sl->want, sl->first_is_missing, &sl->first_err);
+	int rc = rules->lost(rules->arg, &sl->want, sl->first_is_missing, &sl->first_err);
+
 	slot_free(sl);
-	return 0;
+	return rc;
 }
 
 static int next_source(struct slot *sl);
@@ -373,6 +406,8 @@ static int save(struct slot *sl, const struct digests *actual)
 		.content_artifact_id = sl->want.content_artifact_id,
 		.remote_artifact_id = sl->remote_artifact_id,
 		.digests = *actual,
+		.ahead = s->rules != NULL && s->rules->ahead,
+		.for_us = sl->want.for_us,
 	};
 
 	saving_add(&sl->d->saving, &sl->st, sl->off, &row);

@@ -189,13 +189,14 @@ static int next_damaged(void *arg, struct change_missing *rows, size_t max, size
 	return rc;
 }
 
-static void note_lost(void *arg, const struct change_missing *row, bool missing, const struct err *why)
+static int note_lost(void *arg, const struct change_missing *row, bool missing, const struct err *why)
 {
 	char name[STORE_NAME_MAX];
 
 	log_warn("sync", "an artifact cannot be repaired from this place name=%s: %s",
 		store_name(row->digests.d[DIGEST_SHA256], name),
 		why->code != 0 ? why->msg : "no remote or alternate source has it");
+	return 0;
 }
 
 static int put_right(struct repair *r)

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "catalog/served.h"
+#include "catalog/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,18 +95,27 @@ bool saving_has(const struct saving *s, const uint8_t sha256[32])
 
 /* ---- on the pool ---- */
 
+/* What nobody had before is known as used when it says, and not now. */
+static int write_row(struct txn *t, const struct saving_row *r, int64_t size, struct err *err)
+{
+	struct err found = ERR_INIT;
+	int64_t id, known;
+	int rc = r->ahead ? catalog_artifact_find(t, r->digests.d[DIGEST_SHA256], &id, &known, &found) : 0;
+	bool is_new = rc == -ERR_NOTFOUND;
+
+	if (rc < 0 && !is_new)
+		return err_set(err, rc, "%s", found.msg);
+	rc = catalog_artifact_saved(t, r->content_artifact_id, r->remote_artifact_id, &r->digests, size, &id, err);
+	return rc == 0 && is_new ? catalog_artifact_set_used(t, id, r->for_us, err) : rc;
+}
+
 static int write_rows(struct saving *s, struct txn *t, struct err *err)
 {
 	const struct saving_batch *b = s->writing;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < b->count; i++) {
-		const struct saving_row *r = &b->rows[i];
-		int64_t id;
-
-		rc = catalog_artifact_saved(
-			t, r->content_artifact_id, r->remote_artifact_id, &r->digests, b->items[i].size, &id, err);
-	}
+	for (size_t i = 0; rc == 0 && i < b->count; i++)
+		rc = write_row(t, &b->rows[i], b->items[i].size, err);
 	for (size_t i = 0; rc == 0 && i < b->mark_count; i++) {
 		const struct saving_mark *m = &b->marks[i];
 

@@ -25,6 +25,8 @@ struct saving_mark {
 
 struct saving_row {
 	int64_t content_artifact_id, remote_artifact_id;
+	bool ahead;     /* of clients: that it is saved is no use of it, */
+	int64_t for_us; /* this is its last one; 0: none */
 	struct digests digests;
 };
 

@@ -39,6 +39,10 @@ task_fn reclaim_task;
  * repair.corrupted, repair.repaired. */
 task_fn repair_task;
 
+/* WARM_TASK of catalog/warm.h. {"repository": uuid, "number": n, "what": "all"|"used"|"vanishing", "used_within": days|null, "rate_limit": bytes a
+ * second|null, "concurrency": n|null}: codes warm.artifacts, warm.bytes, warm.missing, warm.failed. */
+task_fn warm_task;
+
 /* SAVE_TASK of catalog/save.h */
 task_fn save_task;
 

@@ -105,13 +105,15 @@ typedef int wanted_fn(void *arg, struct change_missing *rows, size_t max, size_t
  * end; each batch is saved as soon as the one before is. */
 struct download_rules {
 	int concurrency;
+	int64_t rate;    /* bytes a second, of all downloads together; 0: as they come */
+	bool ahead;      /* of clients: nobody has used what is saved, but as the rows say (for_us) */
 	bool any_source; /* also one whose credentials serve other repositories, or that failed lately */
 	/* Before a batch is saved: space.h. NULL: what comes takes the place of what was lost, and is counted already. */
 	int (*room)(struct space *s, int64_t bytes, struct err *err);
 	/* So much is durable by now, or was there already; now and then, and at the end. */
 	void (*saved)(void *arg, int64_t artifacts, int64_t bytes);
-	/* `missing`: upstream says that it does not have it. why->code 0: nobody was there to be asked. */
-	void (*lost)(void *arg, const struct change_missing *row, bool missing, const struct err *why);
+	/* `missing`: upstream says that it does not have it. why->code 0: nobody was there to be asked. Negative: ends it; s.err is set. */
+	int (*lost)(void *arg, const struct change_missing *row, bool missing, const struct err *why);
 	void *arg;
 };
 int download_all(struct sluice_sync *s, wanted_fn *next, void *arg);

@@ -55,7 +55,10 @@ class Load:
 
     def sync(self, rng):
         repos = self.s.api.list("repositories/file/file/", name__in="r,now", timeout=10)
-        self.s.api.post(rng.choice(repos)["pulp_href"] + "sync/", json={"optimize": False}, timeout=10)
+        repo = rng.choice(repos)
+        path, options = rng.choice([(repo["pulp_href"] + "sync/", {"optimize": False}), (repo["latest_version_href"] + "warm/", {}),
+                                    (repo["latest_version_href"] + "repair/", {})])
+        self.s.api.post(path, json=options, timeout=10)
         time.sleep(rng.random() * 0.2)
 
     def write(self, rng):

@@ -108,6 +108,8 @@ static const struct sluice_publication_kind more_publications[] = {
 	{.kind = NULL},
 };
 
+static const char *const same_thing[] = {"package", "architecture", NULL};
+
 const struct sluice_format deb_format = {
 	.abi = SLUICE_FORMAT_ABI,
 	.name = "deb",
@@ -117,6 +119,7 @@ const struct sluice_format deb_format = {
 	.policies = SLUICE_IMMEDIATE | SLUICE_ON_DEMAND | SLUICE_STREAMED,
 	.serves_without_publication = false,
 	.reclaimable = true,
+	.same_thing = same_thing,
 	.remote_fields = remote_fields,
 	.repository_fields = repository_fields,
 	.publication_fields = publication_fields,

@@ -116,6 +116,8 @@ static const struct sluice_field sync_fields[] = {
 	{.name = NULL},
 };
 
+static const char *const same_thing[] = {"name", "arch", NULL};
+
 const struct sluice_format rpm_format = {
 	.abi = SLUICE_FORMAT_ABI,
 	.name = "rpm",
@@ -125,6 +127,7 @@ const struct sluice_format rpm_format = {
 	.policies = SLUICE_IMMEDIATE | SLUICE_ON_DEMAND | SLUICE_STREAMED,
 	.serves_without_publication = false,
 	.reclaimable = true,
+	.same_thing = same_thing,
 	.repository_fields = publication_fields,
 	.publication_fields = publication_fields,
 	.content_fields = package_fields,

@@ -32,6 +32,7 @@ static const struct task_handler handlers[] = {
 	{"orphans", orphan_cleanup_task, true},
 	{"reclaim", reclaim_task, true},
 	{"repair", repair_task, true},
+	{"warm", warm_task, true},
 };
 
 int bench_setup(void **state)
