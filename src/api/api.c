@@ -377,6 +377,7 @@ int api_new(const struct api_opts *opts, struct api **out, struct err *err)
 	api->usage_arg = opts->usage_arg;
 	api->store = opts->store;
 	api->add_units = opts->add_units;
+	api->fetch_url = opts->fetch_url;
 	if ((rc = make_resources(api)) < 0)
 		err_set(err, rc, "no memory for the API's tables");
 	if (rc == 0)

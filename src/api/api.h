@@ -5,6 +5,7 @@
 
 #include "base/activity.h"
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/pool.h"
 #include "base/settings.h"
@@ -31,6 +32,9 @@ struct api_opts { /* all borrowed, for as long as the api lives */
 	/* Adds units to a repository inside of a task (sync.h: sync_add_units). */
 	int (*add_units)(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count,
 		bool replace, struct err *err);
+	/* Downloads a file inside of a task (sync.h: sync_fetch_url). */
+	int (*fetch_url)(
+		struct task *t, const char *url, const json_t *config, char sha256[DIGEST_HEX_MAX], struct err *err);
 };
 /* Makes the tables, and the domain's uuid in the catalog if it has none. */
 int api_new(const struct api_opts *opts, struct api **out, struct err *err);

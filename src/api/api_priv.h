@@ -240,6 +240,8 @@ struct api {
 	struct store *store;
 	int (*add_units)(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count,
 		bool replace, struct err *err);
+	int (*fetch_url)(
+		struct task *t, const char *url, const json_t *config, char sha256[DIGEST_HEX_MAX], struct err *err);
 	const struct activity *activity; /* NULL: this process serves no content */
 	struct api_resource *resources;
 	size_t resource_count;
@@ -336,7 +338,7 @@ void api_problem(json_t *problems, const char *field, const char *fmt, ...) __at
 const char *api_text(struct api_ctx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool api_bool_parse(struct slice s, bool *out);
 extern api_check api_check_url, api_check_certificate, api_check_proxy_url, api_check_base_path, api_check_path,
-	api_check_policy;
+	api_check_downloader, api_check_policy;
 const char *api_label_problem(struct api_ctx *x, struct slice key, const json_t *value);
 
 /* ---- ref.c: hrefs and PRNs ---- */

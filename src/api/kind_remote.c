@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 
+#include <stdlib.h>
+
 static const char *const policies[] = {"immediate", "on_demand", "streamed", NULL};
 
 /* Which of the fields that are never shown have a value. */
@@ -99,6 +101,49 @@ static const struct api_field fields[] = {
 			  "\"string\"},\"is_set\":{\"type\":\"boolean\"}}}}"},
 	{.name = NULL},
 };
+
+/* How something is fetched, and nothing else of a remote. */
+static bool is_network(const struct api_field *f)
+{
+	static const char *const other[] = {"name", "url", "pulp_labels", "policy", "hidden_fields"};
+
+	for (size_t i = 0; i < ARRAY_LEN(other); i++)
+		if (strcmp(f->name, other[i]) == 0)
+			return false;
+	return !(f->flags & F_READ_ONLY);
+}
+
+const char *api_check_downloader(struct api_ctx *x, const struct api_field *field, json_t **value)
+{
+	json_t *values = json_object(), *options = json_object(), *problems = json_object(), *body = x->body;
+	const struct api_field *list[ARRAY_LEN(fields)];
+	struct err err = ERR_INIT;
+	const char *wrong = NULL;
+	bool form = x->form;
+	size_t n = 0;
+	char *text;
+
+	for (const struct api_field *f = fields; f->name != NULL; f++)
+		if (is_network(f))
+			list[n++] = f;
+	list[n] = NULL;
+	x->body = *value;
+	x->form = false; /* it came as JSON, whatever it came in */
+	if (api_fields_clean(x, NULL, list, API_MODE_PATCH, 0, values, options, problems, &err) < 0) {
+		wrong = api_text(x, "%s", err.msg);
+	} else if (json_object_size(problems) > 0) {
+		text = json_dumps(problems, JSON_COMPACT);
+		wrong = api_text(x, "%s", text != NULL ? text : "Not valid.");
+		free(text);
+	}
+	x->body = body;
+	x->form = form;
+	json_decref(*value);
+	*value = values;
+	json_decref(options);
+	json_decref(problems);
+	return wrong;
+}
 
 static const struct api_filter filters[] = {
 	{"name", OPS_STRING, "name", .help = "name"},

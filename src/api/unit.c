@@ -1,4 +1,4 @@
-/* Units that clients bring: made of an uploaded file or of an artifact that is there, and put into a repository if one is named. At once
+/* Units that clients bring: made of an uploaded file of an artifact that is there, or of what lies at an URL, and put into a repository if one is named. At once
  * (the action upload), or by a task (create), because a repository may be busy. */
 #include "api/api_priv.h"
 
@@ -29,6 +29,16 @@
 		.name = "upload", .type = T_REF, .flags = F_OPTION | F_NULLABLE, .kind = "uploads", \
 		.help = "an upload whose chunks are all there; it goes"                             \
 	}
+#define URL_FIELD                                                                                             \
+	{                                                                                                     \
+		.name = "file_url", .type = T_STRING, .flags = F_OPTION | F_NULLABLE, .check = api_check_url, \
+		.help = "where the file is downloaded from"                                                   \
+	}
+#define CONFIG_FIELD                                                                                                 \
+	{                                                                                                            \
+		.name = "downloader_config", .type = T_OBJECT, .flags = F_OPTION | F_NULLABLE,                       \
+		.check = api_check_downloader, .help = "for file_url: fields of a remote that say how it is fetched" \
+	}
 #define LABELS_FIELD                                                                                       \
 	{                                                                                                  \
 		.name = "pulp_labels", .type = T_LABELS, .flags = F_OPTION, .help = "labels of a new unit" \
@@ -39,6 +49,8 @@ const struct api_field api_unit_fields[] = {
 	FILE_FIELD,
 	UPLOAD_FIELD,
 	ARTIFACT_FIELD,
+	URL_FIELD,
+	CONFIG_FIELD,
 	LABELS_FIELD,
 	{.name = "repository",
 		.type = T_REF,
@@ -63,11 +75,12 @@ bool api_uploads(const struct api_resource *r)
 
 /* ---- where the bytes come from ---- */
 
-/* sha256 in hex of what is there now, in the arena; NULL: it is an upload. False: answered. */
+/* sha256 in hex of what is there now, in the arena; NULL: the task gets it, of an upload or an URL. False: answered. */
 static bool source_of(struct api_ctx *x, const json_t *options, const char **sha256)
 {
 	struct api_file *file = api_form_file(x->files, json_object_get(options, "file"));
-	const char *artifact = api_row_str(options, "artifact"), *upload = api_row_str(options, "upload");
+	const char *artifact = api_row_str(options, "artifact"), *upload = api_row_str(options, "upload"),
+		   *url = api_row_str(options, "file_url");
 	char hex[DIGEST_HEX_MAX];
 	struct err err = ERR_INIT;
 	json_t *row = NULL;
@@ -75,14 +88,14 @@ static bool source_of(struct api_ctx *x, const json_t *options, const char **sha
 	int64_t id;
 	int rc;
 
-	if ((file != NULL) + (artifact != NULL) + (upload != NULL) != 1) {
+	if ((file != NULL) + (artifact != NULL) + (upload != NULL) + (url != NULL) != 1) {
 		api_reply_field(x, "non_field_errors", "Exactly one of %s must be specified.",
-			json_object_get(options, "overwrite") != NULL ? "'upload', 'artifact', 'file'"
+			json_object_get(options, "overwrite") != NULL ? "'upload', 'artifact', 'file', 'file_url'"
 								      : "'artifact', 'file'");
 		return false;
 	}
 	*sha256 = NULL;
-	if (upload != NULL) /* the task puts it together */
+	if (upload != NULL || url != NULL)
 		return true;
 	if (file != NULL) {
 		rc = api_save(x, file, &id, &existed, &err);
@@ -219,9 +232,12 @@ void api_unit_create_by(struct api_ctx *x, const struct api_resource *r, json_t 
 	if (upload != NULL)
 		api_lock(x, &locks, true, api_prn(x, api_resource_of(x->api, "uploads", NULL), upload));
 	api_dispatch(x, API_TASK_CREATE,
-		json_pack("{s:s, s:o, s:o, s:O, s:s?}", "resource", r->path, "unit", unit_of(options, sha256),
-			"repository", repository != NULL ? json_incref(repository) : json_null(), "overwrite",
-			json_object_get(options, "overwrite"), "upload", upload),
+		json_pack("{s:s, s:o, s:o, s:O, s:s?, s:s?, s:O?}", "resource", r->path, "unit",
+			unit_of(options, sha256), "repository",
+			repository != NULL ? json_incref(repository) : json_null(), "overwrite",
+			json_object_get(options, "overwrite"), "upload", upload, "file_url",
+			api_row_str(options, "file_url"), "downloader_config",
+			json_object_get(options, "downloader_config")),
 		&locks);
 }
 
@@ -240,6 +256,23 @@ static int take_upload(struct api_ctx *x, const char *upload, json_t *unit, stru
 	return json_object_set_new(unit, "sha256", json_string(hex)) == 0 ? 0 : err_set(err, -ERR_NOMEM, "no memory");
 }
 
+/* Downloads it, if it is named by its URL. */
+static int take_url(struct task *t, struct api_ctx *x, const json_t *args, json_t *unit, struct err *err)
+{
+	const char *url = api_row_str(args, "file_url");
+	char sha256[DIGEST_HEX_MAX];
+	int rc;
+
+	if (url == NULL)
+		return 0;
+	if (x->api->fetch_url == NULL)
+		return err_set(err, -ERR_INTERNAL, "this process cannot download");
+	if ((rc = x->api->fetch_url(t, url, json_object_get(args, "downloader_config"), sha256, err)) < 0)
+		return rc;
+	return json_object_set_new(unit, "sha256", json_string(sha256)) == 0 ? 0
+									     : err_set(err, -ERR_NOMEM, "no memory");
+}
+
 /* The version comes first among what was created, then the unit. */
 int api_unit_make(struct task *t, struct api_ctx *x, const struct api_resource *r, struct err *err)
 {
@@ -251,6 +284,8 @@ int api_unit_make(struct task *t, struct api_ctx *x, const struct api_resource *
 	int64_t id;
 	int rc = take_upload(x, api_row_str(args, "upload"), unit, err);
 
+	if (rc == 0)
+		rc = take_url(t, x, args, unit, err);
 	if (rc == 0)
 		rc = make(x->api, r, unit, &id, &uuid, err);
 	json_decref(unit);

@@ -156,6 +156,7 @@ static int wire_api(struct wiring *w, struct err *err)
 		.usage_arg = w->store,
 		.store = w->store,
 		.add_units = sync_add_units,
+		.fetch_url = sync_fetch_url,
 	};
 	int rc = api_new(&opts, &w->api, err);
 

@@ -49,6 +49,7 @@ struct fetch_remote {
 	int64_t revision;       /* changes when settings change: older connections are not reused */
 	const char *origin_url; /* the remote's url: its scheme, host and port may see the credentials */
 	const char *ca_cert, *client_cert, *client_key; /* PEM */
+	bool foreign; /* nobody who may make remotes chose the URL or the proxy: foreign_networks hold for the origin and the proxy as well */
 	bool tls_validation;
 	const char *proxy_url, *proxy_username, *proxy_password;
 	const char *username, *password;

@@ -452,7 +452,9 @@ static CURLcode set_limits(struct transfer *t, const struct fetch_remote *r, boo
 {
 	CURLcode rc = CURLE_OK;
 
-	if (trusted || t->fetch->ctx->foreign_networks[0] == '\0' || (r->proxy_url != NULL && r->proxy_url[0] != '\0'))
+	bool proxied = r->proxy_url != NULL && r->proxy_url[0] != '\0';
+
+	if (t->fetch->ctx->foreign_networks[0] == '\0' || (!r->foreign && (trusted || proxied)))
 		return rc;
 	SET(CURLOPT_FRESH_CONNECT, 1L);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_foreign);

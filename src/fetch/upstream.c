@@ -51,7 +51,8 @@ static bool same_string(const char *a, const char *b)
  * whoever numbers revisions. */
 static bool upstream_fits(const struct upstream *u, const struct fetch_remote *r)
 {
-	if (u->broken || u->remote.revision != r->revision || u->remote.tls_validation != r->tls_validation)
+	if (u->broken || u->remote.revision != r->revision || u->remote.tls_validation != r->tls_validation ||
+		u->remote.foreign != r->foreign)
 		return false;
 #define X(name)                                    \
 	if (!same_string(u->remote.name, r->name)) \

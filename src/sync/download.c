@@ -199,7 +199,7 @@ static int slot_start(struct slot *sl)
 		.url = sl->url,
 		.range_from = sl->off,
 		.if_range = sl->off > 0 ? sl->etag : NULL,
-		.gather = true,
+		.gather = d->s->rules == NULL || d->s->rules->rate == 0, /* or it may have to be refused */
 		.on_head = on_head,
 		.on_data = on_data,
 		.on_done = on_done,

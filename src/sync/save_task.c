@@ -1,11 +1,10 @@
 /* The save task of the split deployment: fetches one artifact through the front, so that the cache there answers and upstream is not asked
  * again, and saves it. What meanwhile is saved is left alone. */
-#include "sync/saving.h"
+#include "sync/single.h"
 #include "sync/sync_priv.h"
 
 #include "base/check.h"
 #include "base/fsutil.h"
-#include "base/log.h"
 #include "catalog/save.h"
 #include "catalog/served.h"
 
@@ -26,15 +25,6 @@ struct save {
 	struct wire wire;
 	struct buf url, ca, cert, key;
 	char headers[128];
-	/* the transfer */
-	struct fetch *fetch;
-	struct staging *st;
-	struct hasher *hasher;
-	struct digests actual;
-	int64_t off;
-	int status, rc;
-	bool done;
-	struct err err;
 };
 
 /* ---- what is there already ---- */
@@ -83,139 +73,6 @@ static int look(struct save *s, struct err *err)
 	return rc < 0 ? rc : found;
 }
 
-/* ---- the transfer ---- */
-
-static int on_head(void *arg, const struct fetch_head *head)
-{
-	struct save *s = arg;
-
-	s->status = head->status;
-	if (head->status == 200 && s->size >= 0 && head->length >= 0 && head->length != s->size)
-		return err_set(&s->err, -ERR_SIZE, "[PLP0004] %s: %lld bytes come where %lld were expected", s->url.p,
-			(long long)head->length, (long long)s->size);
-	return 0;
-}
-
-static int on_data(void *arg, const char *p, size_t n)
-{
-	struct save *s = arg;
-	int rc;
-
-	if (s->size >= 0 && (int64_t)n > s->size - s->off)
-		return err_set(
-			&s->err, -ERR_SIZE, "[PLP0004] %s: more than %lld bytes come", s->url.p, (long long)s->size);
-	rc = staging_write(s->st, p, n, s->off, &s->err);
-	hasher_add(s->hasher, p, n);
-	s->off += (int64_t)n;
-	return rc;
-}
-
-static void on_done(void *arg, int rc, const struct err *err)
-{
-	struct save *s = arg;
-
-	s->fetch = NULL;
-	s->rc = rc;
-	if (rc < 0 && s->err.code == 0 && err != NULL)
-		s->err = *err;
-	s->done = true;
-}
-
-static int verify(struct save *s)
-{
-	struct err why = ERR_INIT;
-	int rc;
-
-	if (s->rc < 0)
-		return s->err.code < 0 ? s->err.code : err_set(&s->err, s->rc, "%s: %s", s->url.p, err_text(s->rc));
-	if (s->status != 200)
-		return wire_status(&s->err, s->status, s->url.p);
-	if (s->size >= 0 && s->off != s->size)
-		return err_set(&s->err, -ERR_SIZE, "[PLP0004] %s: %lld bytes came where %lld were expected", s->url.p,
-			(long long)s->off, (long long)s->size);
-	hasher_end(s->hasher, &s->actual);
-	rc = digests_match(&s->want, &s->actual, &why);
-	return rc == 0 ? 0 : err_set(&s->err, rc, "[PLP0003] %s: %s", s->url.p, why.msg);
-}
-
-static void transfer_drop(struct save *s)
-{
-	fetch_cancel(&s->fetch);
-	staging_drop(&s->st);
-	hasher_free(&s->hasher);
-}
-
-static int fetch_once(struct save *s)
-{
-	struct fetch_remote front = {
-		.origin_url = s->url.p,
-		.ca_cert = s->ca.p,
-		.client_cert = s->cert.p,
-		.client_key = s->key.p,
-		.tls_validation = true,
-		.headers_json = s->headers,
-		.max_retries = RETRIES,
-	};
-	struct fetch_req req = {
-		.url = s->url.p, .gather = true, .on_head = on_head, .on_data = on_data, .on_done = on_done, .arg = s};
-	int rc;
-
-	transfer_drop(s);
-	s->err = ERR_INIT;
-	s->off = s->status = s->rc = 0;
-	s->done = false;
-	rc = staging_new(s->env->store, &s->st, &s->err);
-	if (rc == 0 && hasher_new(s->want.have, &s->hasher) != 0)
-		rc = err_set(&s->err, -ERR_NOMEM, "no memory for a digest");
-	if (rc == 0)
-		rc = fetch_start(s->wire.fetch, &front, &req, &s->fetch, &s->err);
-	if (rc < 0)
-		return rc;
-	loop_run_until(s->wire.loop, &s->done);
-	return verify(s);
-}
-
-static bool is_ours(int rc)
-{
-	return rc == -ERR_NOMEM || rc == -ERR_NOSPACE || rc == -ERR_IO || rc == -ERR_INVAL;
-}
-
-/* The streamer says 404 for whatever keeps its sources from delivering, so that passes as other things do. */
-static int fetch_it(struct save *s, struct err *err)
-{
-	int rc = fetch_once(s);
-
-	for (int attempt = 1; rc < 0 && !is_ours(rc) && attempt <= RETRIES; attempt++) {
-		log_info("sync", "trying again: %s", s->err.msg);
-		rc = wire_wait(&s->wire, fetch_backoff_ms(attempt), &s->err);
-		if (rc == 0)
-			rc = fetch_once(s);
-	}
-	if (rc < 0)
-		*err = s->err;
-	return rc;
-}
-
-static int commit(struct save *s, struct err *err)
-{
-	const struct saving_row row = {.content_artifact_id = s->ca_id, .digests = s->actual};
-	struct saving saving;
-	bool written = false;
-	int rc = saving_init(&saving, s->wire.loop, s->wire.pool, s->env, &written, err);
-
-	if (rc < 0)
-		return rc;
-	saving_add(&saving, &s->st, s->off, &row);
-	saving_push(&saving);
-	if (saving.busy)
-		loop_run_until(s->wire.loop, &written);
-	rc = saving.rc;
-	if (rc < 0)
-		*err = saving.err;
-	saving_fini(&saving);
-	return rc;
-}
-
 /* ---- the task ---- */
 
 static int read_pem(const char *path, struct buf *out, struct err *err)
@@ -244,19 +101,32 @@ static int prepare(struct save *s, struct err *err)
 	return rc;
 }
 
+/* The streamer says 404 for whatever keeps its sources from delivering, so that passes as other things do. */
 static int fetch_and_save(struct save *s, struct err *err)
 {
+	struct fetch_remote front = {.tls_validation = true, .headers_json = s->headers, .max_retries = RETRIES};
+	struct single one = {.env = s->env,
+		.wire = &s->wire,
+		.remote = &front,
+		.want = s->want,
+		.size = s->size,
+		.retries = RETRIES,
+		.stubborn = true};
 	int rc;
 
 	task_progress(s->task, "lazy.save", "Saving Artifacts", 1, 0);
 	rc = prepare(s, err);
+	one.url = front.origin_url = s->url.p;
+	front.ca_cert = s->ca.p;
+	front.client_cert = s->cert.p;
+	front.client_key = s->key.p;
 	if (rc == 0)
-		rc = fetch_it(s, err);
+		rc = single_fetch(&one, err);
 	if (rc == 0)
-		rc = commit(s, err);
+		rc = single_save(&one, s->ca_id, err);
 	if (rc == 0)
 		task_progress_done(s->task, "lazy.save", 1);
-	transfer_drop(s);
+	single_fini(&one);
 	wire_fini(&s->wire);
 	buf_fini(&s->url);
 	buf_fini(&s->ca);

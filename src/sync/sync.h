@@ -3,6 +3,7 @@
 #ifndef SLUICE_SYNC_SYNC_H
 #define SLUICE_SYNC_SYNC_H
 
+#include "base/digest.h"
 #include "base/settings.h"
 #include "catalog/catalog.h"
 #include "sluice/format.h"
@@ -30,6 +31,9 @@ task_fn modify_task;
  * the repository wants one, both reported as created; or none when nothing changes. `replace`: what has the same path goes. */
 int sync_add_units(struct task *t, const char *repository_uuid, const int64_t *content_ids, size_t count, bool replace,
 	struct err *err);
+/* Downloads a file for such a task of another layer and saves it as an artifact; its sha256 in hex. `config`: fields of a remote by name, or NULL. That the URL
+ * comes from somebody who need not be allowed to make remotes, content.foreign_networks takes into account. */
+int sync_fetch_url(struct task *t, const char *url, const json_t *config, char sha256[DIGEST_HEX_MAX], struct err *err);
 /* {"content_hrefs": […]|null, "protection_min": n}: units in no version, then artifacts of no unit; codes clean-up.content, clean-up.artifacts */
 task_fn orphan_cleanup_task;
 /* {"repositories": [uuid…] | ["*"], "keep": [[repo uuid, number]…], "dry_run": bool}: codes reclaim-space.artifact (facts 3.14), reclaim-space.bytes */

@@ -1,6 +1,7 @@
 """Files that clients send: artifacts and units, served afterwards like any other."""
 import base64
 import hashlib
+import json
 import os
 
 from data import KiB, MiB
@@ -60,3 +61,46 @@ def test_an_upload_that_breaks_off_leaves_nothing(sluice):
         wait_for("a file in staging", lambda: sluice.deleted_bytes() + len(sluice.staged()) > 0, 60)
     wait_for("the end of the file", lambda: sluice.deleted_bytes() + len(sluice.staged()) == 0, 60)
     assert sluice.api.list("artifacts/") == [] and sluice.artifacts() == {}
+
+
+# ---- by URL
+
+def by_url(api, url, **fields):
+    return api.post(FILES, data={"relative_path": "d/f", "file_url": url, **fields}).json()
+
+
+def test_a_unit_of_what_lies_at_a_url(sluice, upstream):
+    api, body = sluice.api, upstream.add("/x/f", 3 * MiB)
+    repo = api.repository("r", autopublish=True)
+    api.distribute("r", "r", repository=repo["pulp_href"])
+    upstream.rule("/x/f", drop_after=MiB, times=1)  # begun anew
+    upstream.rule("/x/f", auth=("me", "secret"))
+    config = json.dumps({"username": "me", "password": "secret", "max_retries": 2})
+    task = api.wait(by_url(api, upstream.url("/x/f"), repository=repo["pulp_href"], downloader_config=config))
+    assert "/versions/1/" in task["created_resources"][0]
+    unit = api.show(task["created_resources"][-1])
+    assert (unit["relative_path"], unit["sha256"]) == ("d/f", upstream.sha256("/x/f")) and unit["artifact"]
+    assert sluice.get("r/d/f").content == upstream.body("/x/f").all() and upstream.hits("/x/f") == 2
+    assert sluice.staged() == []
+
+
+def test_a_url_that_cannot_be_had_or_may_not_be_asked(start_sluice, upstream):
+    upstream.add("/x/f", KiB)
+    s = start_sluice(env={"SLUICE_CONTENT_FOREIGN_NETWORKS": "192.0.2.0/24"})
+    for config in (None, json.dumps({"proxy_url": upstream.base}), json.dumps({"username": "me", "password": "secret"})):
+        task = s.api.wait(by_url(s.api, upstream.url("/x/f"), **({"downloader_config": config} if config else {})), states=("failed",))
+        assert "content.foreign_networks" in task["error"]["description"], config
+    assert upstream.hits() == 0
+    s.stop()
+    s.env.clear()
+    s.start()
+    task = s.api.wait(by_url(s.api, upstream.url("/x/none")), states=("failed",))
+    assert "404, message='Not Found'" in task["error"]["description"] and upstream.hits("/x/none") == 1
+    for fields, where in (({"file_url": "nonsense"}, "file_url"), ({"file_url": "file:///etc/passwd"}, "file_url"),
+                          ({"file_url": upstream.url("/x/f"), "artifact": ""}, None),
+                          ({"file_url": upstream.url("/x/f"), "downloader_config": '{"policy": "x"}'}, "downloader_config"),
+                          ({"file_url": upstream.url("/x/f"), "downloader_config": '{"max_retries": "many"}'}, "downloader_config")):
+        r = s.api.post(FILES, data={"relative_path": "f", **fields}, check=False)
+        assert (r.status_code, list(r.json())) == ((400, [where]) if where else (202, ["task"])), fields
+    r = s.api.post(FILES, data={"relative_path": "f", "file_url": upstream.url("/x/f")}, files={"file": b"x"}, check=False)
+    assert r.json() == {"non_field_errors": ["Exactly one of 'upload', 'artifact', 'file', 'file_url' must be specified."]}

@@ -228,8 +228,8 @@ static void test_refused_units(void **state)
 		const char *fields, *want;
 	} bad[] = {
 		{"file@=hello", "={\"relative_path\":[\"This field is required.\"]}"},
-		{"relative_path=a",
-			"={\"non_field_errors\":[\"Exactly one of 'upload', 'artifact', 'file' must be specified.\"]}"},
+		{"relative_path=a", "={\"non_field_errors\":[\"Exactly one of 'upload', 'artifact', 'file', 'file_url' "
+				    "must be specified.\"]}"},
 		{"relative_path=/a&file@=1",
 			"={\"relative_path\":[\"Relative path cannot begin or end with slashes.\"]}"},
 		{"relative_path=a b&file@=1", "={\"relative_path\":[\"Relative path is not in canonical form. a b\"]}"},
