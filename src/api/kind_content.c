@@ -89,7 +89,8 @@ static const struct api_field content_fields[] = {
 	{.name = "unavailable_since",
 		.type = T_TIME,
 		.flags = F_READ_ONLY | F_NULLABLE,
-		.help = "since when upstream answers that it has not got the file, which is not saved either"},
+		.help = "since when upstream answers that it has not got the file, which is not saved either; null "
+			"also where no source is left"},
 	{.name = NULL},
 };
 
@@ -140,7 +141,7 @@ static const struct api_filter content_filters[] = {
 	{"orphaned_for", OPS_EXACT, "orphaned", .apply = filter_orphaned,
 		.help = "minutes in no version; -1: the server's setting", .type = T_INTEGER},
 	{"unavailable", OPS_EXACT, "unavailable", .apply = filter_unavailable,
-		.help = "whether upstream has not got it, nor we", .type = T_BOOLEAN},
+		.help = "whether we have not got it, and no source offers it", .type = T_BOOLEAN},
 	{"last_used", OPS_TIME, "last_used",
 		.help = "when a client was given the saved file last, or when it was saved"},
 	{"pulp_label_select", OPS_EXACT, .apply = api_filter_label, .help = "terms about labels"},

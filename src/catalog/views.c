@@ -356,11 +356,10 @@ static const struct view_condition content_conditions[] = {
 	{"orphaned", "NOT EXISTS (SELECT 1 FROM repository_content rc WHERE rc.content_id = c.id) AND c.updated <= ?1",
 		0, {COL_TIME}, 1},
 	{"unavailable",
-		/* from the index of what is missing, which is short */
-		"c.id IN (SELECT x.content_id FROM content_artifact x WHERE x.artifact_id IS NULL AND x.id IN (SELECT "
-		"ra.content_artifact_id FROM remote_artifact ra WHERE ra.missing_at IS NOT NULL) AND NOT EXISTS "
-		"(SELECT 1 "
-		"FROM remote_artifact o WHERE o.content_artifact_id = x.id AND o.missing_at IS NULL))",
+		/* Also what nobody offers any more, since its remote was deleted: that is in no index, so units are looked at one by one. */
+		"EXISTS (SELECT 1 FROM content_artifact x WHERE x.content_id = c.id AND x.artifact_id IS NULL AND NOT "
+		"EXISTS (SELECT 1 FROM remote_artifact o WHERE o.content_artifact_id = x.id AND o.missing_at IS "
+		"NULL))",
 		0, {0}, 0},
 };
 

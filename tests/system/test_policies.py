@@ -137,6 +137,21 @@ def test_what_upstream_lacks_ends_alike(start_sluice, upstream, status):
     assert len(missing) == 1 and not missing[0]["has_artifact"] and missing[0]["unavailable_since"]
 
 
+def test_what_nobody_offers_is_listed(sluice, upstream):
+    upstream.rule("/r/d0/f0.bin", status=404)
+    repo = sluice.api.repo("r", fill(upstream))
+    fetched = {"d1/f1.bin", "large.bin"}
+    for path in fetched | {"d0/f0.bin"}:
+        sluice.get("r/" + path)
+    sluice.quiet()
+
+    def listed(**which):
+        return {u["relative_path"]: u["unavailable_since"] for u in sluice.api.units(repo, unavailable="true", **which)}
+    assert list(listed()) == ["d0/f0.bin"] and listed()["d0/f0.bin"]
+    sluice.api.do("DELETE", repo["remote"])
+    assert listed() == dict.fromkeys(files(upstream).keys() - fetched), "nobody knows since when"
+
+
 def test_an_immediate_sync_counts_what_is_missing(sluice, upstream):
     url = fill(upstream)
     upstream.rule("/r/d?/f[01].bin", status=404)

@@ -209,8 +209,8 @@ static const struct {
 	{"repository_version_added={r}versions/1/", 2},
 	{"repository_version_added={r}versions/2/", 0},
 	{"repository_version_removed={r}versions/2/", 1},
-	{"unavailable=true", 1},
-	{"unavailable=false", 2},
+	{"unavailable=true", 2}, /* one is said to be missing, one has no source */
+	{"unavailable=false", 1},
 	{"unavailable=x", -1},
 	{"orphaned_for=0", 0}, /* the third is in a version that is being made */
 	{"orphaned_for=x", -1},
