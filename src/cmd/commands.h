@@ -21,6 +21,8 @@ int cmd_acs_refresh(const struct options *o);
 int cmd_content_upload(const struct options *o);
 int cmd_content_where(const struct options *o);
 int cmd_orphans_cleanup(const struct options *o);
+int cmd_warm(const struct options *o);
+int cmd_repair(const struct options *o);
 int cmd_task_follow(const struct options *o);
 int cmd_task_cancel(const struct options *o);
 int cmd_manual(const struct options *o);   /* not listed: the build calls it */

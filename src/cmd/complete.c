@@ -40,6 +40,7 @@ static const struct metavariable {
 	{"CHECKSUM", "sha256 sha384 sha512 unknown"},
 	{"COMPRESSION", "gz zstd none"},
 	{"LAYOUT", "nested_alphabetically flat nested_by_digest"},
+	{"WHAT", "all used vanishing"},
 	{"STATE", "waiting running completed failed canceled canceling skipped"},
 	{"ROLE,", "content api worker redirect streamer"},
 	{"REPOSITORY", NULL, &kind_repository},

@@ -189,22 +189,15 @@ int cmd_content_where(const struct options *o)
 
 static int cleanup(struct work *w, struct err *err)
 {
-	json_t *body = NULL, *task = NULL, *report;
-	size_t i;
+	json_t *body = NULL, *task = NULL;
 	int rc = fields_body(w->client, w->o, &kind_content, "", NULL, &body, err);
 
 	if (rc == 0)
 		rc = commands_confirm(w->o, err, "delete content that no version holds, with its saved files");
 	if (rc == 0)
 		rc = objects_do(w, API "orphans/cleanup/", body, &task, err);
-	if (rc == 0 && !objects_talks(w))
-		rc = commands_add_json(&w->out, task);
-	else if (rc == 0)
-		json_array_foreach(json_object_get(task, "progress_reports"), i, report)
-		{
-			table_add_value(json_object_get(report, "message"), &w->out);
-			buf_addf(&w->out, ": %lld\n", (long long)json_integer_value(json_object_get(report, "done")));
-		}
+	if (rc == 0)
+		rc = objects_add_reports(w, task);
 	json_decref(task);
 	json_decref(body);
 	return rc;

@@ -311,6 +311,20 @@ const struct field orphan_fields[] = {
 	{OPT_help, NULL, FIELD_TEXT},
 };
 
+const struct field warm_fields[] = {
+	{OPT_what, "what", FIELD_TEXT},
+	{OPT_used_within, "used_within", FIELD_NUMBER},
+	{OPT_bytes_per_second, "rate_limit", FIELD_NUMBER},
+	{OPT_download_concurrency, "concurrency", FIELD_NUMBER,
+		.help = "downloads at once, within what each remote allows (default: 4)"},
+	{OPT_help, NULL, FIELD_TEXT},
+};
+
+const struct field repair_fields[] = {
+	{OPT_verify_checksums, "verify_checksums", FIELD_YESNO},
+	{OPT_help, NULL, FIELD_TEXT},
+};
+
 /* ---- filters ---- */
 
 const struct field name_filters[] = {

@@ -722,6 +722,44 @@ static const struct command commands[] = {
 	},
 	{
 		.group = GROUP_SPACE,
+		.kind = &kind_repository,
+		.fields = warm_fields,
+		.name = "warm",
+		"REPOSITORY",
+		1,
+		1,
+		CONNECT_OPTIONS,
+		"fetch artifacts ahead of clients",
+		"Fetches what is not saved yet of a repository's latest version, beside what clients ask for, and\n"
+		"waits. Syncs go on meanwhile. What is done stays when it is stopped (`sluice task cancel`), and the\n"
+		"next time only the rest is fetched. With a quota it ends where something that is used would have\n"
+		"to go.\n\n"
+		"Examples:\n"
+		"  sluice warm alma\n"
+		"  sluice warm alma --what used --used-within 90\n"
+		"  sluice warm debian --bytes-per-second 5000000",
+		cmd_warm,
+	},
+	{
+		.group = GROUP_SPACE,
+		.kind = &kind_repository,
+		.fields = repair_fields,
+		.name = "repair",
+		"[REPOSITORY]",
+		0,
+		1,
+		CONNECT_OPTIONS,
+		"find damaged and lost files, and download them anew",
+		"Reads everything that is saved, or what the latest version of a repository has of it, and compares\n"
+		"it with its digests. What is damaged is taken away, and with what is lost downloaded from any\n"
+		"source.\n\n"
+		"Examples:\n"
+		"  sluice repair\n"
+		"  sluice repair alma --verify-checksums no",
+		cmd_repair,
+	},
+	{
+		.group = GROUP_SPACE,
 		.fields = orphan_fields,
 		.name = "orphans cleanup",
 		"",

@@ -171,6 +171,21 @@ int objects_do(struct work *w, const char *path, const json_t *body, json_t **ta
 	return rc;
 }
 
+int objects_add_reports(struct work *w, const json_t *task)
+{
+	const json_t *report;
+	size_t i;
+
+	if (!objects_talks(w))
+		return commands_add_json(&w->out, task);
+	json_array_foreach(json_object_get(task, "progress_reports"), i, report)
+	{
+		table_add_value(json_object_get(report, "message"), &w->out);
+		buf_addf(&w->out, ": %lld\n", (long long)json_integer_value(json_object_get(report, "done")));
+	}
+	return 0;
+}
+
 /* The type that the options name; NULL: none. */
 static int type_given(const struct work *w, const struct object_type **out, struct err *err)
 {

@@ -30,7 +30,7 @@ extern const struct object_kind kind_remote, kind_repository, kind_distribution,
 	kind_content;
 /* What options set, and what they select by. */
 extern const struct field remote_fields[], repository_fields[], distribution_fields[], guard_fields[], acs_fields[],
-	upload_fields[], sign_fields[], orphan_fields[];
+	upload_fields[], sign_fields[], orphan_fields[], warm_fields[], repair_fields[];
 extern const struct field name_filters[], label_filters[], task_filters[], content_filters[];
 
 /* The verbs: `o->command` names the kind and the fields. */
@@ -57,6 +57,9 @@ int objects_print(struct work *w, const struct column *columns, const json_t *ro
 bool objects_talks(const struct work *w);
 /* A POST that a task answers; waits for it, with progress if people are to be told. *task: may be NULL. */
 int objects_do(struct work *w, const char *path, const json_t *body, json_t **task, struct err *err);
+
+/* What a task counted, a line each; for programs the whole task. */
+int objects_add_reports(struct work *w, const json_t *task);
 
 /* The type that an href is of: "file"; "" when it is none of the kind's. */
 const char *object_type_of(const struct object_kind *kind, const char *href);

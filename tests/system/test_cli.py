@@ -375,7 +375,7 @@ def test_completion(shared):
     for name in ("tab-one", "tab-two", "tab three"):
         shared.cli("remote", "create", name, "--url", "http://127.0.0.1:1/")
     shared.cli("acs", "create", "tab-acs", "--remote", "tab-one")
-    for words, offered in [(["re"], {"repo", "remote", "reclaim"}), (["remote", "cr"], {"create"}), (["--data", "x", "remote", "cr"], {"create"}),
+    for words, offered in [(["re"], {"repo", "remote", "repair", "reclaim"}), (["remote", "cr"], {"create"}), (["--data", "x", "remote", "cr"], {"create"}),
                            (["remote", "create", "x", "--pol"], {"--policy"}), (["remote", "create", "x", "--policy", "i"], {"immediate"}),
                            (["remote", "create", "x", "--policy=i"], {"immediate"}), (["remote", "create", "x", "--policy", "=", "i"], {"immediate"}),
                            (["remote", "create", "x", "--tls-validation", ""], {"yes", "no"}), (["remote", "create", "x", "--ca-cert", ""], {":files"}),

@@ -1,4 +1,6 @@
 """Fetching ahead of clients: interrupted, resumed, bounded by the quota, and choosing what clients will want."""
+import json
+
 import invariants
 from data import KiB
 from rpms import Rpms, needs_tools
@@ -80,6 +82,20 @@ def test_nothing_that_is_used_goes_for_what_is_warmed(start_sluice, upstream):
     fetch(s, upstream, "f20", "f21", "f22")
     assert [upstream.hits(f"/r/f{i}") for i in (20, 21, 22)] == [1, 1, 1]
     invariants.catalog_and_disk_agree(s)
+
+
+def test_from_the_command_line(sluice, upstream):
+    sluice.api.repo("r", fill(upstream, 3))
+    assert sluice.get("r/f0").status_code == 200
+    sluice.quiet()
+    out = sluice.cli("warm", "r", "--what", "all", "--bytes-per-second", "100000000").stdout
+    assert "Warming Artifacts: 2\n" in out and all(saved(sluice, f"f{i}") for i in range(3))
+    sluice.artifacts()[upstream.sha256("/r/f1")].unlink()
+    out = sluice.cli("repair", "r", "--verify-checksums", "no").stdout
+    assert "Missing Artifacts: 1\n" in out and "Repaired Artifacts: 1\n" in out
+    assert json.loads(sluice.cli("repair", "--json").stdout)["name"].endswith("repair_all_artifacts")
+    failed = sluice.cli("warm", "r", "--what", "nonsense", check=False)
+    assert failed.returncode == 4 and "nonsense" in failed.stderr
 
 
 @needs_tools
