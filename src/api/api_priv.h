@@ -259,6 +259,7 @@ extern const struct api_kind api_kinds_acs, api_kinds_remote, api_kinds_reposito
 extern const struct api_field api_sync_fields[];         /* of every format */
 size_t api_content_types(const struct sluice_format *f); /* how many types of units it has */
 extern const struct api_field api_repair_fields[];       /* of repair/ */
+extern const char *const api_warm_what[];                /* of warm/ */
 extern const struct api_page api_pages[];
 extern const size_t api_page_count;
 

@@ -107,6 +107,12 @@ const struct api_field api_sync_fields[] = {
 		.default_json = "\"keep\"",
 		.choices = on_missing,
 		.help = "what upstream names but does not have: kept as unavailable, or the sync fails"},
+	{.name = "warm",
+		.type = T_CHOICE,
+		.flags = F_OPTION | F_NULLABLE,
+		.choices = api_warm_what,
+		.help = "what of a new version is then fetched ahead of clients, by a task of its own (the version's "
+			"warm/)"},
 	{.name = NULL},
 };
 

@@ -149,14 +149,14 @@ out:
 	json_decref(options);
 }
 
-static const char *const warm_what[] = {"all", "used", "vanishing", NULL};
+const char *const api_warm_what[] = {"all", "used", "vanishing", NULL};
 
 static const struct api_field warm_fields[] = {
 	{.name = "what",
 		.type = T_CHOICE,
 		.flags = F_OPTION,
 		.default_json = "\"all\"",
-		.choices = warm_what,
+		.choices = api_warm_what,
 		.help = "all; used: what clients had of the same things before; vanishing: what upstream has dropped "
 			"or replaced"},
 	{.name = "used_within",

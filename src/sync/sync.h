@@ -21,7 +21,8 @@ struct sync_env {
 };
 const struct sluice_format *sync_format_of(const struct sync_env *env, const char *type /* "file.file" */);
 
-/* Handlers. args of sync: {"repository": uuid, "remote": uuid, "mirror": bool, "optimize": bool, "on_missing": "keep"|"fail", options…};
+/* Handlers. args of sync: {"repository": uuid, "remote": uuid, "mirror": bool, "optimize": bool, "on_missing": "keep"|"fail",
+ * "warm": what a task of WARM_TASK is to fetch of the new version, options…};
  * of publish: {"repository_version": [repo uuid, number], "publication_kind": name (if not the main one), fields…}; created_resources and result as facts 5.2 and 6.5 say. */
 task_fn sync_task; /* also of ACS_TASK (catalog/acs.h), whose args say "acs" */
 task_fn publish_task;

@@ -118,6 +118,9 @@ struct download_rules {
 };
 int download_all(struct sluice_sync *s, wanted_fn *next, void *arg);
 
+/* warm.c: a task for the version that this sync has made, if its argument `warm` says which of its artifacts to fetch ahead of clients. */
+int warm_later(struct sluice_sync *s);
+
 /* publish.c */
 struct publish_what {
 	const struct sync_env *env;

@@ -358,6 +358,8 @@ int sync_task(struct task *t, struct err *err)
 	rc = details_save(s, s->result.changed ? s->result.number : s->latest.number);
 	if (rc == 0)
 		rc = set_result(s);
+	if (rc == 0)
+		rc = warm_later(s);
 out:
 	if (rc != 0 && err != NULL)
 		*err = s->err;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "catalog/warm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -389,5 +390,50 @@ int warm_task(struct task *t, struct err *err)
 	repository_row_free(&w->s.repository);
 	free(w->table.place);
 	free(w);
+	return rc;
+}
+
+/* ---- after a sync ---- */
+
+static int create_task(struct txn *t, struct sluice_sync *s, const char *what, const char *domain)
+{
+	char uuid_text[UUID_STR], resource[128], *text;
+	const char *exclusive[] = {resource, NULL};
+	struct task_new n = {.name = WARM_TASK, .exclusive = exclusive};
+	json_t *args = json_pack("{s:s, s:I, s:s}", "repository", uuid_str(&s->repository->uuid, uuid_text), "number",
+		(json_int_t)s->result.number, "what", what);
+	struct uuid uuid;
+	int64_t id;
+	int rc;
+
+	(void)snprintf(resource, sizeof(resource), "pdrn:%s:warm:%s", domain, uuid_text);
+	text = args != NULL ? json_dumps(args, JSON_COMPACT) : NULL;
+	n.args = slice_str(text);
+	n.logging_cid = slice_str(task_self(s->task)->logging_cid);
+	rc = text != NULL ? catalog_task_create(t, &n, &id, &uuid, NULL, &s->err)
+			  : err_set(&s->err, -ERR_NOMEM, "no memory for a task");
+	free(text);
+	json_decref(args);
+	return rc;
+}
+
+int warm_later(struct sluice_sync *s)
+{
+	const char *what = json_string_value(json_object_get(task_args(s->task), "warm"));
+	struct txn *t = NULL;
+	char *domain = NULL;
+	int rc;
+
+	if (what == NULL || !s->result.changed)
+		return 0;
+	rc = catalog_write(s->env->catalog, &t, &s->err);
+	if (rc == 0)
+		rc = catalog_meta_get(t, "domain_uuid", &domain, &s->err);
+	if (rc == 0)
+		rc = create_task(t, s, what, domain);
+	if (rc == 0)
+		rc = txn_commit(&t, &s->err);
+	txn_end(&t);
+	free(domain);
 	return rc;
 }

@@ -114,9 +114,11 @@ def test_updates_of_what_clients_have_and_what_is_superseded(sluice, upstream, t
         up.build(name, "1.1")
     up.createrepo()
     up.put(upstream, "/r/")
-    r.sync("additive")
+    r.sync("additive", warm="used")
 
-    assert reports(warm(sluice, r.repo, what="used"))["warm.artifacts"] == 1
+    invariants.tasks_end(sluice)
+    task = sluice.api.list("tasks/", name__contains="warm")[0]
+    assert task["state"] == "completed" and reports(task)["warm.artifacts"] == 1
     assert upstream.hits(new["bear"]) == 1 and upstream.hits(new["lion"]) == 0
     assert reports(warm(sluice, r.repo, what="vanishing"))["warm.artifacts"] == 1
     assert upstream.hits(old["lion"]) == 1, "it has a successor, and may be gone soon"
