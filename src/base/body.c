@@ -1,12 +1,10 @@
-/* Bodies of memory and of open files. Used by one loop; a shared block may be seen by many bodies. */
+/* Bodies of memory. Used by one loop; a shared block may be seen by many bodies. */
 #include "base/body.h"
 
 #include "base/check.h"
-#include "base/err.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct memory_body {
 	struct body b;
@@ -17,16 +15,7 @@ struct memory_body {
 	void *arg;
 };
 
-struct file_body {
-	struct body b;
-	bool in_arena;
-	int fd;
-	int64_t size;
-	void (*release)(void *arg, int fd);
-	void *arg;
-};
-
-/* Both kinds are complete from the start: nobody ever sleeps on them. */
+/* It is complete from the start: nobody ever sleeps on it. */
 static int never_wait(struct body *b, int64_t off, struct wake *w)
 {
 	return 1;
@@ -131,68 +120,4 @@ const char *body_peek(const struct body *b, size_t *n)
 	m = container_of(b, struct memory_body, b);
 	*n = m->n;
 	return m->p;
-}
-
-static int64_t file_ready(struct body *b, int64_t off)
-{
-	int64_t size = container_of(b, struct file_body, b)->size;
-
-	return MAX(size - off, 0);
-}
-static int64_t file_size(const struct body *b)
-{
-	return container_of(b, struct file_body, b)->size;
-}
-static int file_fd(const struct body *b)
-{
-	return container_of(b, struct file_body, b)->fd;
-}
-static ssize_t file_read(struct body *b, int64_t off, void *p, size_t n)
-{
-	return pread(container_of(b, struct file_body, b)->fd, p, n, off);
-}
-static void file_done(struct body **pb)
-{
-	struct body *b = TAKE(*pb);
-	struct file_body *f;
-
-	if (b == NULL)
-		return;
-	f = container_of(b, struct file_body, b);
-	if (f->release != NULL)
-		f->release(f->arg, f->fd);
-	else if (!f->in_arena)
-		(void)close(f->fd); /* read-only: nothing can be lost */
-	if (!f->in_arena)
-		free(f);
-}
-static const struct body_ops file_ops = {
-	.ready = file_ready,
-	.wait = never_wait,
-	.unwait = no_unwait,
-	.size = file_size,
-	.fd = file_fd,
-	.read = file_read,
-	.done = file_done,
-};
-
-struct body *body_file(int fd, int64_t size, void (*release)(void *arg, int fd), void *arg)
-{
-	struct file_body *f = malloc(sizeof(*f));
-
-	if (f == NULL)
-		return NULL;
-	*f = (struct file_body){.b.ops = &file_ops, .fd = fd, .size = size, .release = release, .arg = arg};
-	return &f->b;
-}
-
-struct body *body_file_in(struct arena *a, int fd, int64_t size, void (*release)(void *arg, int fd), void *arg)
-{
-	struct file_body *f = arena_alloc(a, sizeof(*f));
-
-	if (f == NULL)
-		return NULL;
-	*f = (struct file_body){
-		.b.ops = &file_ops, .in_arena = true, .fd = fd, .size = size, .release = release, .arg = arg};
-	return &f->b;
 }

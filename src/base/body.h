@@ -20,6 +20,7 @@ struct wake {
 };
 
 struct body;
+struct pool;
 struct body_ops {
 	/* Bytes that may be sent from `off` on; 0: none yet (or none at all, see size); negative: failed, and why (-ERR_x). Loop of the reader. */
 	int64_t (*ready)(struct body *b, int64_t off);
@@ -48,12 +49,14 @@ struct body *body_memory(const void *p, size_t n);
 struct body *body_memory_take(void *p, size_t n);
 /* Memory with an owner: `release` is called once at the end. */
 struct body *body_memory_shared(const void *p, size_t n, void (*release)(void *arg), void *arg);
-/* An open file of `size` bytes; `release(arg, fd)` at the end (NULL: close it). */
-struct body *body_file(int fd, int64_t size, void (*release)(void *arg, int fd), void *arg);
+/* An open file of `size` bytes; `release(arg, fd)` at the end (NULL: close it). With a pool, a thread of it reads what is not in the page cache before it is
+ * ready: body_file.c. */
+struct body *body_file(int fd, int64_t size, struct pool *pool, void (*release)(void *arg, int fd), void *arg);
 /* The same two with the body itself in an arena that outlives it (an exchange's, say): no malloc. Without release nobody is told, and a file is
  * left open. NULL when out of memory. */
 struct body *body_memory_in(struct arena *a, const void *p, size_t n, void (*release)(void *arg), void *arg);
-struct body *body_file_in(struct arena *a, int fd, int64_t size, void (*release)(void *arg, int fd), void *arg);
+struct body *body_file_in(
+	struct arena *a, int fd, int64_t size, struct pool *pool, void (*release)(void *arg, int fd), void *arg);
 /* The memory behind a memory body, NULL for others: for sending head and body in one call. */
 const char *body_peek(const struct body *b, size_t *n);
 

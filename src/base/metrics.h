@@ -36,6 +36,7 @@
 	X(content_catalog_lookups, counter, "look-ups that asked the catalog")                      \
 	X(content_redirects, counter, "requests sent to where missing artifacts are streamed")      \
 	X(content_short_closes, counter, "responses ended short because the source failed")         \
+	X(cold_reads, counter, "pieces of saved files that a thread read before they were sent")    \
 	X(flights_started, counter, "downloads started for clients")                                \
 	X(flights_joined, counter, "requests that joined a running download")                       \
 	X(flights_committed, counter, "downloads saved")                                            \

@@ -14,6 +14,9 @@
 
 /* With the database down the old snapshot serves on; how often to look again. */
 #define RELOAD_RETRY_NS (1 * NS_PER_S)
+/* As many pieces of saved files, a megabyte each, are read at once as a disk likes to have queued. */
+#define DISK_THREADS 8
+#define DISK_QUEUE 1024
 /* As many passwords as are checked at once (api/auth.c); each takes some 40 ms, a certificate some 0.2 ms. */
 #define GUARD_THREADS 2
 #define GUARD_QUEUE 1000
@@ -150,6 +153,12 @@ static int open_doors(struct content *c, struct err *err)
 	return rc < 0 ? rc : pool_new("guard", GUARD_THREADS, GUARD_QUEUE, &c->guard_pool, err);
 }
 
+/* A pool of its own: whoever waits for a disk must not keep look-ups waiting. */
+static int open_disk(struct content *c, struct err *err)
+{
+	return pool_new("disk", DISK_THREADS, DISK_QUEUE, &c->disk_pool, err);
+}
+
 #define SWEPT_MAX 500
 
 /* Loop: entries that no request can use any more keep no file open, for it may have been reclaimed. */
@@ -185,7 +194,7 @@ int content_new(const struct content_opts *o, struct content **out, struct err *
 	c->prefix = slice_str(o->settings->content_path_prefix);
 	if (save_queue_init(&c->saves, c->pool, c->catalog, max_saves(o->settings), &c->jobs) < 0)
 		goto nomem;
-	if ((rc = open_doors(c, err)) < 0)
+	if ((rc = open_doors(c, err)) < 0 || (rc = open_disk(c, err)) < 0)
 		goto fail;
 	rc = -ERR_NOMEM;
 	c->shards = calloc(o->loop_count, sizeof(*c->shards));
@@ -315,6 +324,8 @@ void content_free(struct content **pc)
 		return;
 	if (c->guard_pool != NULL)
 		pool_free(&c->guard_pool);
+	if (c->disk_pool != NULL)
+		pool_free(&c->disk_pool);
 	for (size_t i = 0; c->shards != NULL && i < c->shard_count; i++) {
 		struct shard_state *sh = &c->shards[i];
 		struct request *rq, *next;

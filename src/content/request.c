@@ -220,7 +220,8 @@ static enum step step_hit(struct request *rq)
 		return STEP_delegate;
 	rq->body = e->data != NULL
 			   ? body_memory_in(http_arena(rq->x), e->data, (size_t)e->size, release_entry, entry_ref(e))
-			   : body_file_in(http_arena(rq->x), e->fd, e->size, release_entry_fd, entry_ref(e));
+			   : body_file_in(http_arena(rq->x), e->fd, e->size, rq->shard->content->disk_pool,
+				     release_entry_fd, entry_ref(e));
 	if (rq->body == NULL) {
 		release_entry(e);
 		return request_fail(rq, -ERR_NOMEM, -1);
@@ -256,7 +257,8 @@ static enum step step_ready(struct request *rq)
 		http_reply_ready(x, &e->ready, NULL, release_entry, entry_ref(e), "hit");
 		return STEP_DONE;
 	}
-	body = body_file_in(http_arena(x), e->fd, e->size, release_entry_fd, entry_ref(e));
+	body = body_file_in(
+		http_arena(x), e->fd, e->size, rq->shard->content->disk_pool, release_entry_fd, entry_ref(e));
 	if (body == NULL) {
 		release_entry(e);
 		answer_failure(x, -ERR_NOMEM, -1);

@@ -116,6 +116,7 @@ struct content {
 	guard_login *login;
 	void *login_arg;
 	struct pool *guard_pool; /* certificates and passwords */
+	struct pool *disk_pool;  /* saved files that the page cache has not */
 	enum content_delegate { DELEGATE_NONE, DELEGATE_SENDFILE, DELEGATE_ACCEL } delegate; /* [content] send_by */
 	char *delegate_root; /* what the names of saved files begin with, as the web server in front knows them */
 	struct signing_key signing_key;

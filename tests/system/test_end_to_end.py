@@ -1,6 +1,7 @@
 """What the product is for, from an administrator's first command to the day the upstream is gone."""
 import hashlib
 import json
+import os
 
 import pytest
 import requests
@@ -86,6 +87,33 @@ def test_a_mirror_of_a_mirror(start_sluice, upstream):
     for path in paths(upstream):
         assert second.get("r/" + path).content == upstream.body("/r/" + path).all(), path
     assert all(upstream.hits("/r/" + p) <= 1 for p in paths(upstream))
+
+
+def drop_from_page_cache(path):
+    """False where that cannot be done, or be told."""
+    with open(path, "rb") as f:
+        os.fsync(f.fileno())
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            return os.preadv(f.fileno(), [bytearray(1)], path.stat().st_size - 1, os.RWF_NOWAIT) < 0
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+
+def test_what_only_the_disk_has_is_read_by_threads(sluice, upstream):
+    upstream.add("/r/large.bin", 5 * MiB + 17)
+    sluice.mirror("r", upstream.manifest("/r/PULP_MANIFEST"))
+    want = upstream.body("/r/large.bin").all()
+    assert sluice.get("r/large.bin").content == want
+    sluice.quiet()
+    artifact = sluice.artifacts()[upstream.sha256("/r/large.bin")]
+    for headers, first in ({}, 0), ({"Range": "bytes=4000000-"}, 4000000):
+        before, cold = sluice.metric("cold_reads"), drop_from_page_cache(artifact)
+        assert sluice.get("r/large.bin", headers=headers).content == want[first:]
+        assert not cold or sluice.metric("cold_reads") > before
+    assert upstream.hits("/r/large.bin") == 1
 
 
 def test_two_repositories_share_what_is_the_same(sluice, upstream):

@@ -119,7 +119,7 @@ static void test_memory_with_an_owner(void **state)
 static void test_file(void **state)
 {
 	int fd = open_text();
-	struct body *b = body_file(fd, TEXT_N, NULL, NULL);
+	struct body *b = body_file(fd, TEXT_N, NULL, NULL, NULL);
 	size_t n;
 
 	assert_non_null(b);
@@ -133,7 +133,7 @@ static void test_file_with_an_owner(void **state)
 {
 	int fd = open_text();
 
-	check_and_end(body_file(fd, TEXT_N, on_release_fd, &released));
+	check_and_end(body_file(fd, TEXT_N, NULL, on_release_fd, &released));
 	assert_int_equal(released, 1);
 	assert_int_equal(released_fd, fd);
 	assert_int_equal(close(fd), 0);
@@ -147,14 +147,14 @@ static void test_in_an_arena(void **state)
 	arena_init(&a, 1000);
 	check_and_end(body_memory_in(&a, text, TEXT_N, on_release, &released));
 	check_and_end(body_memory_in(&a, text, TEXT_N, NULL, NULL));
-	check_and_end(body_file_in(&a, fd, TEXT_N, on_release_fd, &released));
-	check_and_end(body_file_in(&a, fd, TEXT_N, NULL, NULL));
+	check_and_end(body_file_in(&a, fd, TEXT_N, NULL, on_release_fd, &released));
+	check_and_end(body_file_in(&a, fd, TEXT_N, NULL, NULL, NULL));
 	assert_int_equal(released, 2);
 	assert_int_equal(close(fd), 0); /* still open: nobody else closed it */
 	arena_fini(&a);
 	arena_init(&a, 1);
 	assert_null(body_memory_in(&a, text, TEXT_N, on_release, &released));
-	assert_null(body_file_in(&a, -1, TEXT_N, on_release_fd, &released));
+	assert_null(body_file_in(&a, -1, TEXT_N, NULL, on_release_fd, &released));
 	assert_int_equal(released, 2);
 	arena_fini(&a);
 }

@@ -36,7 +36,7 @@ static void handle_file(struct http_x *x, const struct http_request *r)
 {
 	struct http_reply reply = pattern_reply(number_of(r));
 
-	reply.body = body_file(dup(pattern_file()), reply.size, NULL, NULL);
+	reply.body = body_file(dup(pattern_file()), reply.size, NULL, NULL, NULL);
 	http_reply(x, &reply);
 }
 
@@ -77,7 +77,7 @@ static void reply_ready(struct http_x *x, const struct http_request *r, struct k
 		BUG(http_ready_make(x, &reply, k->room, behind, &k->ready) != 0);
 	}
 	atomic_fetch_add(&rig.ready_held, !file);
-	http_reply_ready(x, &k->ready, file ? body_file(dup(pattern_file()), reply.size, NULL, NULL) : NULL,
+	http_reply_ready(x, &k->ready, file ? body_file(dup(pattern_file()), reply.size, NULL, NULL, NULL) : NULL,
 		file ? NULL : kept_release, NULL, "ready");
 }
 
