@@ -1,5 +1,5 @@
 """What is measured. A scenario is a function of the bench that returns a Table; SCENARIOS names them in the order of a run."""
-from . import flights, hits, misses, tls
+from . import api, flights, hits, misses, tls
 
 SCENARIOS = {
     "hit": hits.hit,
@@ -15,4 +15,5 @@ SCENARIOS = {
     "late": flights.late,
     "range": flights.cold_range,
     "broken": flights.broken,
+    "api": api.api,
 }
