@@ -112,6 +112,9 @@ struct sluice_sync_host {
 	int (*read_begin)(struct sluice_sync *s, const char *save_as, int (*take)(void *arg, const char *p, size_t n),
 		void *arg, struct sluice_reading **out);
 	int (*read_more)(struct sluice_sync *s, struct sluice_reading *r);
+	/* While this sync may still end with unchanged(): the URLs of the metadata files that the last one of this repository had, so that those of them that
+	 * are entries of their own are asked for with if_changed as well. `fn` returns 0, or anything else to stop, which is the result. */
+	int (*each_seen)(struct sluice_sync *s, int (*fn)(void *arg, const char *url), void *arg);
 };
 
 struct sluice_publish; /* one publication being made */

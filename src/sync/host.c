@@ -91,6 +91,21 @@ static int host_read_more(struct sluice_sync *s, struct sluice_reading *r)
 	return s->err.code != 0 ? s->err.code : reading_more(s, r);
 }
 
+static int host_each_seen(struct sluice_sync *s, int (*fn)(void *arg, const char *url), void *arg)
+{
+	json_t *last = s->may_skip ? json_object_get(s->last, "metadata") : NULL;
+	const char *url;
+	json_t *entry;
+	int rc = s->err.code;
+
+	json_object_foreach(last, url, entry)
+	{
+		if (rc == 0)
+			rc = fn(arg, url);
+	}
+	return s->err.code != 0 ? s->err.code : rc;
+}
+
 const struct sluice_sync_host sync_host = {
 	.fetch = host_fetch,
 	.unit = host_unit,
@@ -102,4 +117,5 @@ const struct sluice_sync_host sync_host = {
 	.sibling_url = host_sibling_url,
 	.read_begin = host_read_begin,
 	.read_more = host_read_more,
+	.each_seen = host_each_seen,
 };

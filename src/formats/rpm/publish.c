@@ -9,8 +9,10 @@
 #include "formats/rpm/elements.h"
 #include "formats/rpm/packed.h"
 #include "formats/rpm/rpm_format.h"
+#include "formats/rpm/treeinfo.h"
 
 #include "base/check.h"
+#include "base/err.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,7 @@ struct publishing {
 	size_t cap, count;
 	int64_t packages; /* units, chosen or not */
 	int64_t mirrored; /* how many packages there are in the repomd.xml among the units; -1: none is */
+	bool shares;      /* repositories of a tree have packages of the main one, at upstream's paths */
 	int64_t newest;   /* of all dates: revision and timestamps */
 	char *types[64];  /* of metadata files that are published; the first of a type counts: the newest */
 	uint64_t type_keys[64];
@@ -185,36 +188,46 @@ static int choose_file(struct publishing *x, const struct sluice_file *f)
 
 static int choose(void *arg, const struct sluice_file *f)
 {
-	return is_package(f) ? choose_package(arg, f) : choose_file(arg, f);
+	struct publishing *x = arg;
+
+	if (strcmp(f->type, RPM_TREE) == 0 && f->extra_json != NULL &&
+		strstr(f->extra_json, "\"shares_packages\":true") != NULL)
+		x->shares = true;
+	if (is_package(f))
+		return choose_package(x, f);
+	return strcmp(f->type, RPM_METADATA_FILE) == 0 ? choose_file(x, f) : 0;
+}
+
+/* Where a package of that name is; `digest`: its hex. */
+static bool layout_path(const struct publishing *x, const char *name, const char *digest, char out[PATH_CAP])
+{
+	char first = (char)(name[0] >= 'A' && name[0] <= 'Z' ? name[0] - 'A' + 'a' : name[0]);
+	int n;
+
+	if (strcmp(x->layout, "flat") == 0)
+		n = snprintf(out, PATH_CAP, "Packages/%s", name);
+	else if (strcmp(x->layout, "nested_by_digest") == 0)
+		n = snprintf(out, PATH_CAP, "Packages/%c/by-digest/%.6s-%s", first, digest, name);
+	else
+		n = snprintf(out, PATH_CAP, "Packages/%c/%s", first, name);
+	return n < PATH_CAP;
 }
 
 /* Is it published, and where? */
 static bool chosen_path(const struct publishing *x, const struct sluice_file *f, char out[PATH_CAP])
 {
-	char name[PATH_CAP], first[2];
+	const char *digest = strchr(f->natural_key, '\n');
+	char name[PATH_CAP];
 	const struct choice *c;
 	int64_t epoch;
-	int n;
 
 	if (!file_name(f->natural_key, name, &epoch))
 		return false;
 	c = place_of(x, hash(name));
 	if (c->name == 0 || c->key != hash(f->natural_key))
 		return false;
-	first[0] = (char)(name[0] >= 'A' && name[0] <= 'Z' ? name[0] - 'A' + 'a' : name[0]);
-	first[1] = '\0';
-	if (strcmp(x->layout, "flat") == 0) {
-		n = snprintf(out, PATH_CAP, "Packages/%s", name);
-	} else if (strcmp(x->layout, "nested_by_digest") == 0) {
-		const char *digest = strchr(f->natural_key, '\n');
-
-		digest = digest != NULL ? strchr(digest, ':') : NULL;
-		n = snprintf(
-			out, PATH_CAP, "Packages/%s/by-digest/%.6s-%s", first, digest != NULL ? digest + 1 : "", name);
-	} else {
-		n = snprintf(out, PATH_CAP, "Packages/%s/%s", first, name);
-	}
-	return n < PATH_CAP;
+	digest = digest != NULL ? strchr(digest, ':') : NULL;
+	return layout_path(x, name, digest != NULL ? digest + 1 : "", out);
 }
 
 /* ---- place ---- */
@@ -276,14 +289,74 @@ static int place_file(struct publishing *x, const struct sluice_file *f)
 	return rc;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+static int place_package(struct publishing *x, const struct sluice_file *f)
+{
+	char path[PATH_CAP], name[PATH_CAP];
+	int64_t epoch;
+	int rc;
+
+	if (!chosen_path(x, f, path))
+		return 0;
+	rc = x->host->file_unit(x->publish, f, path);
+	/* At upstream's path as well; never at that of another package, which has another name. */
+	if (rc == 0 && x->shares && strcmp(path, f->relative_path) != 0 && file_name(f->natural_key, name, &epoch) &&
+		strcmp(base_name(f->relative_path), name) == 0)
+		rc = x->host->file_unit(x->publish, f, f->relative_path);
+	return rc;
+}
+
+/* Files of a tree stay where they are, unless the package is published there anyway. */
+static int place_tree_file(struct publishing *x, const struct sluice_file *f)
+{
+	const char *name = base_name(f->relative_path);
+	char path[PATH_CAP];
+
+	if (place_of(x, hash(name))->name != 0 && layout_path(x, name, "", path) && strcmp(path, f->relative_path) == 0)
+		return 0;
+	return x->host->file_unit(x->publish, f, f->relative_path);
+}
+
+/* Its digest of our repomd.xml would be wrong. */
+static int write_treeinfo(struct publishing *x, const struct sluice_file *f)
+{
+	struct buf b = BUF_INIT(TREEINFO_BYTES_MAX);
+	int rc = treeinfo_without_repomd(slice_of(f->detail, f->detail_size), &b);
+
+	if (rc == 0)
+		rc = x->host->file_begin(x->publish, f->relative_path);
+	if (rc == 0)
+		rc = x->host->file_write(x->publish, b.p, b.n);
+	if (rc == 0)
+		rc = x->host->file_end(x->publish);
+	buf_fini(&b);
+	return rc == -ERR_NOMEM ? no_memory(x) : rc;
+}
+
+static bool is_treeinfo(const char *path)
+{
+	return strcmp(path, ".treeinfo") == 0 || strcmp(path, "treeinfo") == 0;
+}
+
 static int place(void *arg, const struct sluice_file *f)
 {
 	struct publishing *x = arg;
-	char path[PATH_CAP];
 
-	if (!is_package(f))
+	if (is_package(f))
+		return place_package(x, f);
+	if (strcmp(f->type, RPM_TREE_FILE) == 0)
+		return place_tree_file(x, f);
+	if (strcmp(f->type, RPM_TREE) != 0)
 		return place_file(x, f);
-	return chosen_path(x, f, path) ? x->host->file_unit(x->publish, f, path) : 0;
+	if (f->detail != NULL && is_treeinfo(f->relative_path))
+		return write_treeinfo(x, f);
+	return place_tree_file(x, f);
 }
 
 /* ---- primary, filelists, other ---- */

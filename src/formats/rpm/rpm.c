@@ -2,7 +2,8 @@
  *
  * A package is a unit of one artifact, at upstream's path. A metadata file is a unit as well (its natural key is
  * "<type>\n<checksum type>:<checksum>\n<path>"), saved in the sync: with sync_policy=mirror_complete a version holds upstream's repodata as it is,
- * repomd.xml and its signature included, and its publication only says that it is there. */
+ * repomd.xml and its signature included, and its publication only says that it is there. An installable tree is a unit with its images, and the files of
+ * the repositories in it are units each (tree.h). */
 #include "formats/rpm/rpm_format.h"
 
 #define TEXT(name_, help_)                                                             \
@@ -69,8 +70,41 @@ static const struct sluice_field metadata_file_fields[] = {
 	{.name = NULL},
 };
 
+/* Read by clients that install from the network; Pulp's names. */
+static const struct sluice_field tree_fields[] = {
+	TEXT("header_version", "version of the file's form"),
+	TEXT("release_name", "name of the release"),
+	TEXT("release_short", "its short name"),
+	TEXT("release_version", "its version"),
+	{.name = "release_is_layered",
+		.type = SLUICE_BOOLEAN,
+		.read_only = true,
+		.help = "is it on top of another product?"},
+	TEXT("base_product_name", "name of the product below a layered one"),
+	TEXT("base_product_short", "its short name"),
+	TEXT("base_product_version", "its version"),
+	TEXT("arch", "architecture"),
+	NUMBER("build_timestamp", "when it was built, seconds since 1970"),
+	TEXT("instimage", "path of Anaconda's instimage"),
+	TEXT("mainimage", "path of Anaconda's stage2"),
+	NUMBER("discnum", "number of the disc"),
+	NUMBER("totaldiscs", "of how many"),
+	LIST("addons", "each an object: addon_id, uid, name, type, packages"),
+	LIST("checksums", "each an object: path, checksum"),
+	LIST("images", "each an object: name, path, platforms"),
+	LIST("variants", "each an object: variant_id, uid, name, type, packages and more"),
+	{.name = NULL},
+};
+
+static const struct sluice_field tree_file_fields[] = {
+	KEY("repository", "directory of the repository in the tree; empty: of the tree itself"),
+	{.name = NULL},
+};
+
 static const struct sluice_content_type more_content[] = {
 	{RPM_METADATA_FILE, "repo_metadata_files", "RepoMetadataFile", metadata_file_fields},
+	{RPM_TREE, "distribution_trees", "DistributionTree", tree_fields},
+	{RPM_TREE_FILE, "tree_files", "TreeFile", tree_file_fields},
 	{.type = NULL},
 };
 
@@ -112,7 +146,7 @@ static const struct sluice_field sync_fields[] = {
 		.type = SLUICE_CHOICE_LIST,
 		.choices = skippable,
 		.default_json = "[]",
-		.help = "what is left out: srpm, treeinfo (which is never synced as yet)"},
+		.help = "what is left out: srpm, treeinfo (installable trees)"},
 	{.name = NULL},
 };
 

@@ -11,6 +11,8 @@ extern const struct sluice_format rpm_format;
 
 #define RPM_PACKAGE "rpm.package"
 #define RPM_METADATA_FILE "rpm.repo_metadata_file"
+#define RPM_TREE "rpm.distribution_tree"
+#define RPM_TREE_FILE "rpm.tree_file"
 #define RPM_REPOMD "repodata/repomd.xml"
 
 int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s);

@@ -4,6 +4,7 @@
 #include "formats/rpm/detail.h"
 #include "formats/rpm/repomd.h"
 #include "formats/rpm/rpm_format.h"
+#include "formats/rpm/tree.h"
 
 #include "base/check.h"
 #include "base/url.h"
@@ -20,13 +21,15 @@ struct syncing {
 	struct sluice_sync *sync;
 	char base[URL_CAP]; /* of the repository, as sibling_url takes it */
 	bool verbatim; /* upstream's metadata is served; else publications have their own, and need file lists and changelogs */
-	bool no_source; /* skip_types: srpm */
-	bool whole;     /* no package is taken for known */
-	bool again;     /* packages have to be read once more, whole */
+	bool no_source, no_tree; /* skip_types: srpm, treeinfo */
+	bool refetch;            /* repomd.xml is needed although it is unchanged */
+	bool whole;              /* no package is taken for known */
+	bool again;              /* packages have to be read once more, whole */
 	struct repomd repomd;
 	struct primary primary;
 	struct beside filelists, other;
 	struct detail *pack;
+	struct tree tree;
 	struct buf json, key, detail;
 	struct err err;
 };
@@ -177,7 +180,7 @@ static int take_repomd(void *arg, const char *p, size_t n)
 /* 1: nothing is new. */
 static int read_repomd(struct syncing *s, bool optional, struct sluice_fetched *got)
 {
-	struct sluice_fetch what = {.if_changed = true,
+	struct sluice_fetch what = {.if_changed = !s->refetch,
 		.save_as = RPM_REPOMD,
 		.optional = optional,
 		.size = -1,
@@ -356,6 +359,11 @@ static int known_package(void *arg, const struct rpm_package *p)
 	unit.natural_key = s->key.p;
 	unit.detail = s->verbatim ? NULL : "";
 	rc = s->host->known(s->sync, &unit);
+	if (rc == 1) {
+		int noted = tree_note(&s->tree, artifact.relative_path);
+
+		rc = noted < 0 ? noted : rc;
+	}
 	if (rc != 1 || s->verbatim)
 		return rc;
 	if (s->primary.packages % PROGRESS_EVERY == 0)
@@ -396,7 +404,8 @@ static int declare_package(void *arg, const struct rpm_package *p)
 	artifact.url = url;
 	unit.natural_key = s->key.p;
 	unit.extra_json = s->json.p;
-	return s->host->unit(s->sync, &unit);
+	rc = tree_note(&s->tree, artifact.relative_path);
+	return rc == 0 ? s->host->unit(s->sync, &unit) : rc;
 }
 
 static int take_primary(void *arg, const char *p, size_t n)
@@ -501,14 +510,18 @@ static int declare_files(struct syncing *s)
 static int sync_files(struct syncing *s)
 {
 	const struct repomd_row *primary = repomd_find(&s->repomd, "primary");
-	int rc = 0;
+	int rc = s->no_tree ? 0 : tree_read(&s->tree);
 
 	for (size_t i = 0; rc == 0 && i < s->repomd.count; i++)
 		if (&s->repomd.rows[i] != primary && is_wanted(s, &s->repomd.rows[i]))
 			rc = fetch_row(s, &s->repomd.rows[i], NULL);
 	if (rc == 0)
 		rc = read_packages(s);
-	return rc == 0 ? declare_files(s) : rc;
+	if (rc == 0)
+		rc = declare_files(s);
+	if (rc == 0)
+		rc = tree_declare(&s->tree);
+	return rc == 0 && s->verbatim ? tree_extra_files(&s->tree) : rc;
 }
 
 /* What a complete mirror has besides: the entry file itself, and what signs it. */
@@ -532,12 +545,19 @@ static int run(struct syncing *s)
 
 	s->verbatim = verbatim != NULL && strcmp(verbatim, "true") == 0;
 	s->no_source = skip != NULL && strstr(skip, "\"srpm\"") != NULL;
-	if (rc == 0 && s->verbatim && s->no_source)
+	s->no_tree = skip != NULL && strstr(skip, "\"treeinfo\"") != NULL;
+	if (rc == 0 && s->verbatim && (s->no_source || s->no_tree))
 		rc = s->host->fail(s->sync, "skip_types cannot be used with mirror_complete");
 	if (rc == 0)
 		rc = find_repomd(s, &got);
-	if (rc == 1)
-		return s->host->unchanged(s->sync);
+	if (rc == 1) {
+		rc = tree_changed(&s->tree);
+		if (rc == 0)
+			return s->host->unchanged(s->sync);
+		s->refetch = true;
+		if (rc == 1)
+			rc = read_repomd(s, false, &got);
+	}
 	if (rc == 0 && s->verbatim)
 		rc = check_verbatim(s);
 	if (rc == 0)
@@ -554,6 +574,7 @@ int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 		return h->fail(s, "no memory for a sync");
 	x->host = h;
 	x->sync = s;
+	tree_init(&x->tree, h, s, x->base);
 	rc = repomd_init(&x->repomd);
 	if (rc == 0)
 		rc = begin_primary(x);
@@ -564,6 +585,7 @@ int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 	beside_fini(&x->filelists);
 	beside_fini(&x->other);
 	detail_free(&x->pack);
+	tree_fini(&x->tree);
 	buf_fini(&x->json);
 	buf_fini(&x->key);
 	buf_fini(&x->detail);
