@@ -48,6 +48,8 @@ struct sluice_unit {
 	size_t detail_size;
 	const struct sluice_artifact *artifacts;
 	size_t artifact_count;
+	/* Takes the place of the unit in the version whose natural key begins with the same line (and has more of them): the same thing in another state. */
+	bool supersedes;
 };
 
 /* A metadata file to be had. */

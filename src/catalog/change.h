@@ -35,6 +35,7 @@ struct change_unit {
 	struct slice detail;      /* bytes for publications; n == 0: none. What is known already stays */
 	struct change_artifact *artifacts;
 	size_t artifact_count;
+	bool supersedes; /* units of the version whose key begins with the same line go */
 	/* results */
 	int64_t content_id;
 	bool is_new; /* the catalog did not have it */

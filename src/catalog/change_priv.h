@@ -54,6 +54,8 @@ int member_state(struct db *db, const struct change *ch, int64_t content_id, enu
  * change.h). */
 int member_add(struct db *db, struct change *ch, int64_t content_id, enum membership was, struct err *err);
 /* The same for one whose rows were just made: its artifacts are those of `u`. */
+/* Takes out what the unit supersedes. */
+int member_supersede(struct db *db, struct change *ch, const struct change_unit *u, struct err *err);
 int member_add_new(struct db *db, struct change *ch, const struct change_unit *u, struct err *err);
 /* Takes it out; nothing happens when it is not present. */
 int member_remove(struct db *db, struct change *ch, int64_t content_id, struct err *err);

@@ -253,6 +253,8 @@ static int declare_unit(struct txn *t, struct change *ch, struct change_unit *u,
 		rc = set_artifacts(db, ch, u, was, err);
 	if (rc < 0 || was == MEMBER_PRESENT)
 		return rc;
+	if (u->supersedes && (rc = member_supersede(db, ch, u, err)) < 0)
+		return rc;
 	return u->is_new ? member_add_new(db, ch, u, err) : member_add(db, ch, u->content_id, was, err);
 }
 

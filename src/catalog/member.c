@@ -68,6 +68,36 @@ int member_remove(struct db *db, struct change *ch, int64_t content_id, struct e
 	return rc;
 }
 
+int member_supersede(struct db *db, struct change *ch, const struct change_unit *u, struct err *err)
+{
+	ptrdiff_t line = slice_chr(u->natural_key, '\n');
+	struct buf from = BUF_INIT(0), to = BUF_INIT(0);
+	struct db_stmt *s;
+	int rc, gone;
+
+	if (line < 0)
+		return 0;
+	buf_add(&from, u->natural_key.p, (size_t)line);
+	buf_adds(&from, "\n");
+	buf_add(&to, u->natural_key.p, (size_t)line);
+	buf_adds(&to, "\v"); /* the byte behind it */
+	rc = from.failed < 0 || to.failed < 0 ? err_set(err, -ERR_NOMEM, "no memory for a key") : 1;
+	while (rc == 1) {
+		rc = db_first(db,
+			"SELECT c.id FROM content c CROSS JOIN repository_content rc ON rc.content_id = c.id "
+			"WHERE c.type = $1 AND c.natural_key > $2 AND c.natural_key < $3 AND c.id <> $4 "
+			"AND rc.repository_id = $5 AND rc.version_removed IS NULL LIMIT 1",
+			&s, err, DB_TEXT(u->type), DB_TEXT(buf_slice(&from)), DB_TEXT(buf_slice(&to)),
+			DB_I64(u->content_id), DB_I64(ch->opts.repository_id));
+		gone = rc == 1 ? member_remove(db, ch, db_col_i64(s, 0), err) : 0;
+		db_done(&s);
+		rc = gone < 0 ? gone : rc;
+	}
+	buf_fini(&from);
+	buf_fini(&to);
+	return rc;
+}
+
 /* --- paths --- */
 
 /* The unit at `s` (content, path) is where another one wants to be: it goes, or the change fails. */

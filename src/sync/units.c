@@ -272,6 +272,7 @@ static int add(struct sluice_sync *s, const struct sluice_unit *u, const struct 
 		rc = copy_artifacts(s, u, to, &us->undeferred[us->count]);
 	if (rc != 0)
 		return rc;
+	to->supersedes = u->supersedes;
 	us->count++;
 	s->declared++;
 	return us->count == UNITS_MAX || us->arena.used > UNITS_BYTES ? units_flush(s) : 0;

@@ -36,6 +36,7 @@ struct rpm_package {
 	int64_t time_file, time_build, size_package, size_installed, size_archive, header_start, header_end;
 	/* JSON: what is inside of the brackets of a list. Entries are [name, flags, epoch, version, release, pre], files [type, directory, name]. */
 	struct slice relations[RPM_RELATION_COUNT], files;
+	bool is_modular; /* a module stream has it; said by whoever read modules.yaml */
 };
 
 struct primary {

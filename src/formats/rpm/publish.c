@@ -7,6 +7,8 @@
  * Nothing depends on the time or on what is saved: the same content gives the same bytes. */
 #include "formats/rpm/detail.h"
 #include "formats/rpm/elements.h"
+#include "formats/rpm/hashmap.h"
+#include "formats/rpm/notes.h"
 #include "formats/rpm/packed.h"
 #include "formats/rpm/rpm_format.h"
 #include "formats/rpm/treeinfo.h"
@@ -38,11 +40,13 @@ struct publishing {
 	const char *layout;
 	struct choice *choices; /* a table of cap places, cap a power of two */
 	size_t cap, count;
-	int64_t packages; /* units, chosen or not */
-	int64_t mirrored; /* how many packages there are in the repomd.xml among the units; -1: none is */
-	bool shares;      /* repositories of a tree have packages of the main one, at upstream's paths */
-	int64_t newest;   /* of all dates: revision and timestamps */
-	char *types[64];  /* of metadata files that are published; the first of a type counts: the newest */
+	int64_t packages;       /* units, chosen or not */
+	int64_t mirrored;       /* how many packages there are in the repomd.xml among the units; -1: none is */
+	bool shares;            /* repositories of a tree have packages of the main one, at upstream's paths */
+	int64_t mirrored_notes; /* likewise of advisories, groups and modules */
+	struct hashmap notes;   /* the newest key of each of these, by type and id */
+	int64_t newest;         /* of all dates: revision and timestamps */
+	char *types[64];        /* of metadata files that are published; the first of a type counts: the newest */
 	uint64_t type_keys[64];
 	size_t type_count;
 	struct buf rows; /* of repomd.xml */
@@ -155,13 +159,14 @@ static int choose_package(struct publishing *x, const struct sluice_file *f)
 bool rpm_is_made_anew(const char *type)
 {
 	static const char *const names[] = {"primary", "filelists", "filelists-ext", "other", "repomd",
-		"repomd.xml.asc", "repomd.xml.key", "prestodelta", "deltainfo"};
+		"repomd.xml.asc", "repomd.xml.key", "prestodelta", "deltainfo", "updateinfo", "group", "modules"};
 	size_t n = strlen(type);
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(type, names[i]) == 0)
 			return true;
-	return (n > 3 && strcmp(type + n - 3, "_db") == 0) || (n > 4 && strcmp(type + n - 4, "_zck") == 0);
+	return strncmp(type, "group_", 6) == 0 || (n > 3 && strcmp(type + n - 3, "_db") == 0) ||
+	       (n > 4 && strcmp(type + n - 4, "_zck") == 0);
 }
 
 static int choose_file(struct publishing *x, const struct sluice_file *f)
@@ -172,8 +177,10 @@ static int choose_file(struct publishing *x, const struct sluice_file *f)
 	if (n >= sizeof(type))
 		return 0;
 	(void)snprintf(type, sizeof(type), "%.*s", (int)n, f->natural_key);
-	if (strcmp(type, "repomd") == 0 && x->mirrored < 0)
+	if (strcmp(type, "repomd") == 0 && x->mirrored < 0) {
 		x->mirrored = quick_number(f->extra_json, ",\"packages\":");
+		x->mirrored_notes = quick_number(f->extra_json, ",\"notes\":");
+	}
 	if (rpm_is_made_anew(type) || x->type_count == ARRAY_LEN(x->types))
 		return 0;
 	for (size_t i = 0; i < x->type_count; i++)
@@ -461,6 +468,111 @@ static int write_list(struct publishing *x, const struct walk_of *w)
 	return rc;
 }
 
+/* ---- advisories, groups, modules ---- */
+
+static const struct note_file {
+	const char *type, *name, *head, *tail;
+	bool packed; /* clients look for groups and modules as they are */
+	const char *const units[5];
+} note_files[] = {
+	{"updateinfo", "updateinfo.xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<updates>\n", "</updates>\n",
+		true, {RPM_ADVISORY}},
+	{"group", "comps.xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<comps>\n", "</comps>\n", false,
+		{RPM_GROUP, RPM_CATEGORY, RPM_ENVIRONMENT, RPM_LANGPACKS}},
+	{"modules", "modules.yaml", "", "", false, {RPM_MODULEMD, RPM_MODULEMD_DEFAULTS, RPM_MODULEMD_OBSOLETE}},
+};
+
+struct note_walk {
+	struct publishing *x;
+	const char *type;
+};
+
+/* NULL: the publication has failed. */
+static uint64_t *note_at(struct note_walk *w, const char *key)
+{
+	struct buf *b = &w->x->text;
+	uint64_t *at;
+
+	buf_addf(b, "%s\n%.*s", w->type, (int)strcspn(key, "\n"), key);
+	at = b->failed == 0 ? hashmap_at(&w->x->notes, buf_slice(b)) : NULL;
+	buf_reset(b);
+	if (at == NULL)
+		(void)no_memory(w->x);
+	return at;
+}
+
+/* Units of one id that came by copying: the newest counts, which is the last. */
+static int choose_note(void *arg, const char *key, const char *extra_json)
+{
+	uint64_t *at = note_at(arg, key);
+
+	if (at != NULL)
+		*at = hash(key);
+	return at != NULL ? 0 : -ERR_NOMEM;
+}
+
+static int choose_notes(struct publishing *x, const struct note_file *f)
+{
+	int rc = 0;
+
+	for (const char *const *type = f->units; rc == 0 && *type != NULL; type++) {
+		struct note_walk w = {x, *type};
+
+		rc = x->host->each_unit(x->publish, *type, choose_note, &w);
+	}
+	return rc;
+}
+
+static int write_note(void *arg, const char *key, const char *extra_json)
+{
+	struct note_walk *w = arg;
+	struct publishing *x = w->x;
+	const uint64_t *at = note_at(w, key);
+	json_t *fields;
+	const char *text;
+	int rc;
+
+	if (at == NULL || *at != hash(key))
+		return at != NULL ? 0 : -ERR_NOMEM;
+	fields = json_loads(extra_json, 0, NULL);
+	text = json_string_value(json_object_get(fields, NOTE_TEXT));
+	if (text == NULL) {
+		json_decref(fields);
+		return x->host->fail(x->publish, "a unit of the type '%s' cannot be read", w->type);
+	}
+	buf_adds(&x->text, text);
+	if (text[0] == '<')
+		buf_adds(&x->text, "\n");
+	json_decref(fields);
+	rc = write_text(x);
+	return rc;
+}
+
+static int write_notes(struct publishing *x, const struct note_file *f)
+{
+	char path[PATH_CAP];
+	int rc = packed_begin(&x->out, x->host, x->publish, f->packed ? x->packing : PACK_NONE, x->alg);
+
+	buf_adds(&x->text, f->head);
+	if (rc == 0)
+		rc = write_text(x);
+	for (const char *const *type = f->units; rc == 0 && *type != NULL; type++) {
+		struct note_walk w = {x, *type};
+
+		rc = x->host->each_unit(x->publish, *type, write_note, &w);
+	}
+	buf_adds(&x->text, f->tail);
+	if (rc == 0)
+		rc = write_text(x);
+	if (rc == 0)
+		rc = packed_end(&x->out, f->name, path);
+	if (rc == 0)
+		add_row(x, f->type, digest_name(x->alg), x->out.checksum, digest_name(x->alg), x->out.open_checksum,
+			path, x->out.size, x->out.open_size);
+	packed_fini(&x->out);
+	return rc;
+}
+
 static int write_repomd(struct publishing *x)
 {
 	struct buf *b = &x->text;
@@ -499,18 +611,27 @@ static void read_fields(struct publishing *x)
 
 static int regenerate(struct publishing *x)
 {
+	size_t counts[ARRAY_LEN(note_files)];
 	int rc = x->host->each_file(x->publish, choose, x);
 
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(note_files); i++) {
+		counts[i] = x->notes.count;
+		rc = choose_notes(x, &note_files[i]);
+		counts[i] = x->notes.count - counts[i];
+	}
 	if (rc != 0)
 		return rc;
 	/* The version is what upstream has, and upstream's metadata is there: nothing is better than that. */
-	if (x->mirrored >= 0 && x->mirrored == x->packages)
+	if (x->mirrored >= 0 && x->mirrored == x->packages && x->mirrored_notes == (int64_t)x->notes.count)
 		return x->host->set(x->publish, "checksum_type", "\"unknown\"");
 	if (x->cap == 0 && (rc = grow(x)) != 0)
 		return rc;
 	rc = x->host->only_published(x->publish);
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(walks); i++)
 		rc = write_list(x, &walks[i]);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(note_files); i++)
+		if (counts[i] > 0)
+			rc = write_notes(x, &note_files[i]);
 	if (rc == 0)
 		rc = x->host->each_file(x->publish, place, x);
 	return rc == 0 ? write_repomd(x) : rc;
@@ -538,6 +659,7 @@ int rpm_publish(const struct sluice_publish_host *h, struct sluice_publish *p)
 		free(x->types[i]);
 	packed_fini(&x->out);
 	detail_free(&x->detail);
+	hashmap_fini(&x->notes);
 	buf_fini(&x->rows);
 	buf_fini(&x->text);
 	free(x->choices);

@@ -6,9 +6,15 @@
  * the repositories in it are units each (tree.h). */
 #include "formats/rpm/rpm_format.h"
 
+#include "formats/rpm/notes.h"
+
 #define TEXT(name_, help_)                                                             \
 	{                                                                              \
 		.name = name_, .type = SLUICE_STRING, .read_only = true, .help = help_ \
+	}
+#define TEXT_OR_NULL(name_, help_)                                                                       \
+	{                                                                                                \
+		.name = name_, .type = SLUICE_STRING, .read_only = true, .nullable = true, .help = help_ \
 	}
 #define KEY(name_, help_)                                                                              \
 	{                                                                                              \
@@ -59,6 +65,11 @@ static const struct sluice_field package_fields[] = {
 	NUMBER("size_package", "bytes of the package"),
 	NUMBER("time_build", "when it was built, seconds since 1970"),
 	NUMBER("time_file", "date of the file, seconds since 1970"),
+	{.name = "is_modular",
+		.type = SLUICE_BOOLEAN,
+		.read_only = true,
+		.default_json = "false",
+		.help = "does a module stream have it?"},
 	{.name = NULL},
 };
 
@@ -72,21 +83,21 @@ static const struct sluice_field metadata_file_fields[] = {
 
 /* Read by clients that install from the network; Pulp's names. */
 static const struct sluice_field tree_fields[] = {
-	TEXT("header_version", "version of the file's form"),
-	TEXT("release_name", "name of the release"),
-	TEXT("release_short", "its short name"),
-	TEXT("release_version", "its version"),
+	TEXT_OR_NULL("header_version", "version of the file's form"),
+	TEXT_OR_NULL("release_name", "name of the release"),
+	TEXT_OR_NULL("release_short", "its short name"),
+	TEXT_OR_NULL("release_version", "its version"),
 	{.name = "release_is_layered",
 		.type = SLUICE_BOOLEAN,
 		.read_only = true,
 		.help = "is it on top of another product?"},
-	TEXT("base_product_name", "name of the product below a layered one"),
-	TEXT("base_product_short", "its short name"),
-	TEXT("base_product_version", "its version"),
-	TEXT("arch", "architecture"),
+	TEXT_OR_NULL("base_product_name", "name of the product below a layered one"),
+	TEXT_OR_NULL("base_product_short", "its short name"),
+	TEXT_OR_NULL("base_product_version", "its version"),
+	TEXT_OR_NULL("arch", "architecture"),
 	NUMBER("build_timestamp", "when it was built, seconds since 1970"),
-	TEXT("instimage", "path of Anaconda's instimage"),
-	TEXT("mainimage", "path of Anaconda's stage2"),
+	TEXT_OR_NULL("instimage", "path of Anaconda's instimage"),
+	TEXT_OR_NULL("mainimage", "path of Anaconda's stage2"),
 	NUMBER("discnum", "number of the disc"),
 	NUMBER("totaldiscs", "of how many"),
 	LIST("addons", "each an object: addon_id, uid, name, type, packages"),
@@ -101,7 +112,113 @@ static const struct sluice_field tree_file_fields[] = {
 	{.name = NULL},
 };
 
+#define FLAG(name_, help_)                                                              \
+	{                                                                               \
+		.name = name_, .type = SLUICE_BOOLEAN, .read_only = true, .help = help_ \
+	}
+#define OBJECT(name_, help_)                                                                               \
+	{                                                                                                  \
+		.name = name_, .type = SLUICE_JSON, .read_only = true, .default_json = "{}", .help = help_ \
+	}
+static const struct sluice_field advisory_fields[] = {
+	KEY("id", "name of the advisory"),
+	TEXT("updated_date", "when it was changed"),
+	TEXT("description", "text"),
+	TEXT("issued_date", "when it was issued"),
+	TEXT("fromstr", "who issued it"),
+	KEY("status", "final, stable, testing …"),
+	TEXT("title", "title"),
+	TEXT("summary", "one line"),
+	TEXT("version", "version of the advisory"),
+	KEY("type", "security, bugfix, enhancement …"),
+	KEY("severity", "Critical, Important …"),
+	TEXT("solution", "what to do"),
+	TEXT("release", "release that it is for"),
+	TEXT("rights", "copyright"),
+	TEXT("pushcount", "how often it was pushed"),
+	LIST("pkglist", "collections, each an object: name, shortname, module, packages"),
+	LIST("references", "each an object: href, ref_id, title, ref_type"),
+	FLAG("reboot_suggested", "whether to reboot"),
+	{.name = NULL},
+};
+
+#define COMPS_FIELDS                                                                                         \
+	KEY("id", "name in comps.xml"), TEXT("name", "name for people"), TEXT("description", "text"),        \
+		NUMBER("display_order", "place among its like"), OBJECT("desc_by_lang", "text by language"), \
+		OBJECT("name_by_lang", "name by language"), TEXT("digest", "sha256 of what comps.xml says of it")
+
+static const struct sluice_field group_fields[] = {
+	COMPS_FIELDS,
+	FLAG("default", "installed by default?"),
+	FLAG("user_visible", "shown to users?"),
+	FLAG("biarch_only", "only where two architectures are"),
+	LIST("packages", "each an object: name, type (0 default, 1 optional, 2 conditional, 3 mandatory), "
+			 "basearchonly, requires"),
+	{.name = NULL},
+};
+
+static const struct sluice_field category_fields[] = {
+	COMPS_FIELDS,
+	LIST("group_ids", "groups, each an object: name, default"),
+	{.name = NULL},
+};
+
+static const struct sluice_field environment_fields[] = {
+	COMPS_FIELDS,
+	LIST("group_ids", "groups, each an object: name, default"),
+	LIST("option_ids", "groups to choose from, likewise"),
+	{.name = NULL},
+};
+
+static const struct sluice_field langpacks_fields[] = {
+	OBJECT("matches", "package of a language by package"),
+	TEXT("digest", "sha256 of what comps.xml says of them"),
+	{.name = NULL},
+};
+
+static const struct sluice_field modulemd_fields[] = {
+	KEY("name", "module"),
+	KEY("stream", "stream"),
+	TEXT("version", "version"),
+	FLAG("static_context", "whether the context is the packager's"),
+	TEXT("context", "context"),
+	TEXT("arch", "architecture"),
+	LIST("artifacts", "packages, as name-epoch:version-release.arch"),
+	LIST("dependencies", "what it requires; each {module: streams}"),
+	OBJECT("profiles", "packages by profile"),
+	TEXT("description", "text"),
+	{.name = NULL},
+};
+
+static const struct sluice_field defaults_fields[] = {
+	KEY("module", "module"),
+	KEY("stream", "stream by default"),
+	OBJECT("profiles", "profiles by default, by stream"),
+	{.name = NULL},
+};
+
+static const struct sluice_field obsolete_fields[] = {
+	TEXT("modified", "when it was changed"),
+	KEY("module_name", "module"),
+	KEY("module_stream", "stream"),
+	TEXT("message", "for users"),
+	TEXT_OR_NULL("override_previous", "whether what was said before does not hold"),
+	TEXT_OR_NULL("module_context", "context; null: all"),
+	TEXT_OR_NULL("eol_date", "when it ends"),
+	TEXT_OR_NULL("obsoleted_by_module_name", "module that takes its place"),
+	TEXT_OR_NULL("obsoleted_by_module_stream", "stream that takes its place"),
+	{.name = NULL},
+};
+
 static const struct sluice_content_type more_content[] = {
+	{RPM_ADVISORY, "advisories", "UpdateRecord", advisory_fields},
+	{RPM_GROUP, "packagegroups", "PackageGroup", group_fields},
+	{RPM_CATEGORY, "packagecategories", "PackageCategory", category_fields},
+	{RPM_ENVIRONMENT, "packageenvironments", "PackageEnvironment", environment_fields},
+	{RPM_LANGPACKS, "packagelangpacks", "PackageLangpacks", langpacks_fields},
+	{RPM_MODULEMD, "modulemds", "Modulemd", modulemd_fields},
+	{RPM_MODULEMD_DEFAULTS, "modulemd_defaults", "ModulemdDefaults", defaults_fields},
+	{RPM_MODULEMD_OBSOLETE, "modulemd_obsoletes", "ModulemdObsolete", obsolete_fields},
 	{RPM_METADATA_FILE, "repo_metadata_files", "RepoMetadataFile", metadata_file_fields},
 	{RPM_TREE, "distribution_trees", "DistributionTree", tree_fields},
 	{RPM_TREE_FILE, "tree_files", "TreeFile", tree_file_fields},

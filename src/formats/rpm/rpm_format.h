@@ -24,7 +24,9 @@ bool rpm_is_made_anew(const char *type);
 /* unit.c */
 /* The unit's own fields, as REST shows them; replaces what is in `out`. */
 int rpm_package_json(const struct rpm_package *p, struct buf *out);
-/* "name-epoch:version-release.arch", checksum and path, a line each: the same package at the same place is the same unit. */
+/* Appends "name-epoch:version-release.arch", as modules.yaml has it. */
+int rpm_package_nevra(const struct rpm_package *p, struct buf *out);
+/* That, checksum and path, a line each: the same package at the same place is the same unit. */
 int rpm_package_key(const struct rpm_package *p, const char *path, struct buf *out);
 
 #endif

@@ -2,6 +2,7 @@
  * that is being published anew at this moment fails the sync, and changes nothing. */
 #include "formats/rpm/beside.h"
 #include "formats/rpm/detail.h"
+#include "formats/rpm/extras.h"
 #include "formats/rpm/repomd.h"
 #include "formats/rpm/rpm_format.h"
 #include "formats/rpm/tree.h"
@@ -30,6 +31,8 @@ struct syncing {
 	struct beside filelists, other;
 	struct detail *pack;
 	struct tree tree;
+	struct extras extras;
+	const struct repomd_row *read[EXTRA_COUNT + 1]; /* rows that are read already */
 	struct buf json, key, detail;
 	struct err err;
 };
@@ -138,7 +141,8 @@ static int declare_file(struct syncing *s, const struct repomd_row *row, const c
 	if (row->open_size >= 0)
 		buf_addf(&s->json, ",\"open_size\":%lld", (long long)row->open_size);
 	if (strcmp(row->type, "repomd") == 0)
-		buf_addf(&s->json, ",\"packages\":%lld", (long long)s->primary.packages);
+		buf_addf(&s->json, ",\"packages\":%lld,\"notes\":%zu", (long long)s->primary.packages,
+			s->extras.ids.count);
 	buf_adds(&s->json, "}");
 	if (s->json.failed != 0 || s->key.failed != 0)
 		return s->host->fail(s->sync, "no memory for a metadata file");
@@ -374,6 +378,15 @@ static int known_package(void *arg, const struct rpm_package *p)
 	return rc == 0 ? 1 : rc;
 }
 
+static int note_modular(struct syncing *s, struct rpm_package *p)
+{
+	buf_reset(&s->key);
+	if (rpm_package_nevra(p, &s->key) != 0)
+		return s->host->fail(s->sync, "no memory for the package '%s'", p->name.p);
+	p->is_modular = hashmap_has(&s->extras.modular, buf_slice(&s->key));
+	return 0;
+}
+
 static int declare_package(void *arg, const struct rpm_package *p)
 {
 	struct syncing *s = arg;
@@ -381,6 +394,7 @@ static int declare_package(void *arg, const struct rpm_package *p)
 	struct sluice_artifact artifact = {
 		.relative_path = path_of(s, p), .size = p->size_package, .digests = &digest, .digest_count = 1};
 	struct sluice_unit unit = {.type = RPM_PACKAGE, .artifacts = &artifact, .artifact_count = 1};
+	struct rpm_package whole = *p;
 	char url[URL_CAP];
 	int rc;
 
@@ -399,7 +413,10 @@ static int declare_package(void *arg, const struct rpm_package *p)
 		rc = read_detail(s, p, &unit);
 	if (rc != 0)
 		return rc;
-	if (rpm_package_json(p, &s->json) != 0 || rpm_package_key(p, artifact.relative_path, &s->key) != 0)
+	rc = note_modular(s, &whole);
+	if (rc != 0)
+		return rc;
+	if (rpm_package_json(&whole, &s->json) != 0 || rpm_package_key(p, artifact.relative_path, &s->key) != 0)
 		return s->host->fail(s->sync, "no memory for the package '%s'", p->name.p);
 	artifact.url = url;
 	unit.natural_key = s->key.p;
@@ -507,13 +524,47 @@ static int declare_files(struct syncing *s)
 	return rc;
 }
 
+static int take_extra(void *arg, const char *p, size_t n)
+{
+	struct syncing *s = arg;
+
+	return extras_feed(&s->extras, p, n);
+}
+
+/* Modules, groups, advisories: of several compressions one is read. */
+static int read_extra(struct syncing *s, enum extra kind)
+{
+	const struct repomd_row *row = NULL;
+	int rc;
+
+	for (const char *const *type = extras_types(kind); row == NULL && *type != NULL; type++)
+		row = repomd_find(&s->repomd, *type);
+	if (row == NULL)
+		return 0;
+	s->read[kind] = row;
+	rc = extras_begin(&s->extras, kind);
+	if (rc == 0)
+		rc = fetch_row(s, row, take_extra);
+	return rc == 0 ? extras_end(&s->extras) : rc;
+}
+
+static bool is_read(const struct syncing *s, const struct repomd_row *row)
+{
+	for (size_t i = 0; i < ARRAY_LEN(s->read); i++)
+		if (s->read[i] == row)
+			return true;
+	return false;
+}
+
 static int sync_files(struct syncing *s)
 {
-	const struct repomd_row *primary = repomd_find(&s->repomd, "primary");
 	int rc = s->no_tree ? 0 : tree_read(&s->tree);
 
+	s->read[EXTRA_COUNT] = repomd_find(&s->repomd, "primary"); /* last, when all else is there */
+	for (int kind = 0; rc == 0 && kind < EXTRA_COUNT; kind++)
+		rc = read_extra(s, (enum extra)kind);
 	for (size_t i = 0; rc == 0 && i < s->repomd.count; i++)
-		if (&s->repomd.rows[i] != primary && is_wanted(s, &s->repomd.rows[i]))
+		if (!is_read(s, &s->repomd.rows[i]) && is_wanted(s, &s->repomd.rows[i]))
 			rc = fetch_row(s, &s->repomd.rows[i], NULL);
 	if (rc == 0)
 		rc = read_packages(s);
@@ -575,6 +626,7 @@ int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 	x->host = h;
 	x->sync = s;
 	tree_init(&x->tree, h, s, x->base);
+	extras_init(&x->extras, h, s);
 	rc = repomd_init(&x->repomd);
 	if (rc == 0)
 		rc = begin_primary(x);
@@ -586,6 +638,7 @@ int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s)
 	beside_fini(&x->other);
 	detail_free(&x->pack);
 	tree_fini(&x->tree);
+	extras_fini(&x->extras);
 	buf_fini(&x->json);
 	buf_fini(&x->key);
 	buf_fini(&x->detail);

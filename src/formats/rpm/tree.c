@@ -18,7 +18,6 @@
 
 #define URL_CAP 16384
 #define PATH_CAP 2048
-#define PATHS_MAX ((size_t)16 << 20)
 #define EXTRA_FILES "extra_files.json"
 
 void tree_init(struct tree *t, const struct sluice_sync_host *h, struct sluice_sync *s, const char *base)
@@ -32,7 +31,7 @@ void tree_fini(struct tree *t)
 	buf_fini(&t->text);
 	buf_fini(&t->key);
 	buf_fini(&t->json);
-	free(t->paths);
+	hashmap_fini(&t->paths);
 }
 
 static int no_memory(struct tree *t)
@@ -131,48 +130,16 @@ int tree_read(struct tree *t)
 
 /* ---- what is declared ---- */
 
-static uint64_t *place_of(uint64_t *paths, size_t cap, uint64_t h)
-{
-	size_t at = (size_t)h & (cap - 1);
-
-	while (paths[at] != 0 && paths[at] != h)
-		at = (at + 1) & (cap - 1);
-	return &paths[at];
-}
-
-static int grow(struct tree *t)
-{
-	size_t cap = t->path_cap == 0 ? 1024 : t->path_cap * 2;
-	uint64_t *more;
-
-	if (cap > PATHS_MAX)
-		return t->host->fail(t->sync, "the tree has more files than can be mirrored");
-	more = calloc(cap, sizeof(*more));
-	if (more == NULL)
-		return no_memory(t);
-	for (size_t i = 0; i < t->path_cap; i++)
-		if (t->paths[i] != 0)
-			*place_of(more, cap, t->paths[i]) = t->paths[i];
-	free(t->paths);
-	t->paths = more;
-	t->path_cap = cap;
-	return 0;
-}
-
 /* 1: it was there. */
 static int add_path(struct tree *t, const char *path)
 {
-	uint64_t h = slice_hash(slice_str(path)), *place;
-	int rc;
+	uint64_t *there = hashmap_at(&t->paths, slice_str(path));
 
-	h = h != 0 ? h : 1;
-	if (2 * t->path_count >= t->path_cap && (rc = grow(t)) != 0)
-		return rc;
-	place = place_of(t->paths, t->path_cap, h);
-	if (*place == h)
+	if (there == NULL)
+		return t->host->fail(t->sync, "the tree has more files than can be mirrored");
+	if (*there != 0)
 		return 1;
-	*place = h;
-	t->path_count++;
+	*there = 1;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define SLUICE_FORMATS_RPM_TREE_H
 
 #include "base/buf.h"
+#include "formats/rpm/hashmap.h"
 #include "formats/rpm/treeinfo.h"
 #include "sluice/format.h"
 
@@ -17,9 +18,8 @@ struct tree {
 	struct treeinfo info;
 	const char *dirs[TREEINFO_REPOSITORIES_MAX];
 	size_t dir_count;
-	uint64_t *paths; /* hashes of what is declared, in a table of path_cap places; 0: free */
-	size_t path_cap, path_count;
-	bool shares; /* a variant's repository has packages of the main one */
+	struct hashmap paths; /* that are declared */
+	bool shares;          /* a variant's repository has packages of the main one */
 	int64_t skipped;
 	struct buf key, json;
 };

@@ -53,13 +53,19 @@ int rpm_package_json(const struct rpm_package *p, struct buf *out)
 	add_number(out, "size_package", p->size_package);
 	add_number(out, "time_build", p->time_build);
 	add_number(out, "time_file", p->time_file);
+	buf_addf(out, ",\"is_modular\":%s", p->is_modular ? "true" : "false");
 	return buf_adds(out, "}");
+}
+
+int rpm_package_nevra(const struct rpm_package *p, struct buf *out)
+{
+	return buf_addf(out, "%.*s-%.*s:%.*s-%.*s.%.*s", SLICE_ARG(p->name), SLICE_ARG(p->epoch), SLICE_ARG(p->version),
+		SLICE_ARG(p->release), SLICE_ARG(p->arch));
 }
 
 int rpm_package_key(const struct rpm_package *p, const char *path, struct buf *out)
 {
 	buf_reset(out);
-	return buf_addf(out, "%.*s-%.*s:%.*s-%.*s.%.*s\n%.*s:%.*s\n%s", SLICE_ARG(p->name), SLICE_ARG(p->epoch),
-		SLICE_ARG(p->version), SLICE_ARG(p->release), SLICE_ARG(p->arch), SLICE_ARG(p->checksum_type),
-		SLICE_ARG(p->pkgid), path);
+	rpm_package_nevra(p, out);
+	return buf_addf(out, "\n%.*s:%.*s\n%s", SLICE_ARG(p->checksum_type), SLICE_ARG(p->pkgid), path);
 }

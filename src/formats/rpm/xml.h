@@ -1,4 +1,4 @@
-/* Expat with bounds: upstreams' XML is hostile. Elements are told by their local names; no document type, hence no entities; depth, text, and
+/* Expat with bounds: upstreams' XML is hostile. Elements are told by their local names; no declarations of a document type, hence no entities; depth, text, and
  * what a single tag may hold are limited. Fed pieces of any size. One thread. */
 #ifndef SLUICE_FORMATS_RPM_XML_H
 #define SLUICE_FORMATS_RPM_XML_H

@@ -122,7 +122,7 @@ static void a_package(void **state)
 		"rpm\",\"rpm_"
 		"vendor\":\"\",\"rpm_header_start\":280,\"rpm_header_end\":1697,\"size_archive\":15,\"size_installed\":"
 		"14,"
-		"\"size_package\":13,\"time_build\":12,\"time_file\":11}"
+		"\"size_package\":13,\"time_build\":12,\"time_file\":11,\"is_modular\":false}"
 		"bear-1:4.1-1.fc38.noarch\nsha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed\nb/"
 		"bear.rpm";
 
