@@ -132,6 +132,16 @@ struct sluice_file {
 	size_t detail_size;
 };
 
+/* Metadata to be signed, and under which paths the outcome is published; NULL: not wanted. */
+struct sluice_sign {
+	const char *service; /* as a field of the type SLUICE_SIGNING_SERVICE has it; an href or a PRN will do */
+	const char *name;    /* what the file is called: "Release" */
+	const void *data;
+	size_t size;
+	const char *clear_signed, *detached; /* with the signature around it; the signature alone */
+	const char *key;                     /* the public key, armoured */
+};
+
 struct sluice_publish_host {
 	/* Every file of the version's units, newest unit first; declared facts only, so that it does not depend on what is saved. */
 	int (*each_file)(struct sluice_publish *p, int (*fn)(void *arg, const struct sluice_file *f), void *arg);
@@ -156,6 +166,8 @@ struct sluice_publish_host {
 	int (*file_unit)(struct sluice_publish *p, const struct sluice_file *f, const char *relative_path);
 	/* Units are not served at their own paths then, only what is published. Before the first file. */
 	int (*only_published)(struct sluice_publish *p);
+	/* Has metadata signed, and publishes the signatures. A service that does not make what is wanted, or makes it badly, fails the publication. */
+	int (*sign)(struct sluice_publish *p, const struct sluice_sign *what);
 };
 
 /* A field of a resource, for the REST API, its checks and its documentation. */
@@ -166,10 +178,11 @@ enum sluice_field_type {
 	SLUICE_BOOLEAN,
 	SLUICE_STRING_LIST,
 	SLUICE_OBJECT,
-	SLUICE_PATH,        /* a string: a canonical relative path, as sluice_publish_host.file_begin takes it */
-	SLUICE_CHOICE,      /* a string: one of `choices` */
-	SLUICE_CHOICE_LIST, /* a list of such */
-	SLUICE_JSON,        /* any JSON: of units, which are only read */
+	SLUICE_PATH,            /* a string: a canonical relative path, as sluice_publish_host.file_begin takes it */
+	SLUICE_CHOICE,          /* a string: one of `choices` */
+	SLUICE_CHOICE_LIST,     /* a list of such */
+	SLUICE_JSON,            /* any JSON: of units, which are only read */
+	SLUICE_SIGNING_SERVICE, /* one of signing-services/, nullable; a format sees a name for sluice_sign.service */
 };
 struct sluice_field {
 	const char *name;

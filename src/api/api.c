@@ -110,6 +110,7 @@ static struct api_field field_of(const struct sluice_field *f, const struct api_
 		[SLUICE_CHOICE] = T_CHOICE,
 		[SLUICE_CHOICE_LIST] = T_STRINGS,
 		[SLUICE_JSON] = T_JSON,
+		[SLUICE_SIGNING_SERVICE] = T_REF,
 	};
 
 	return (struct api_field){
@@ -120,6 +121,7 @@ static struct api_field field_of(const struct sluice_field *f, const struct api_
 			 (f->write_only ? F_WRITE_ONLY : 0),
 		.default_json = f->default_json,
 		.choices = f->choices,
+		.kind = f->type == SLUICE_SIGNING_SERVICE ? "signing-services" : NULL,
 		.check = f->type == SLUICE_PATH ? api_check_path : NULL,
 		.help = f->help,
 	};

@@ -1,4 +1,4 @@
-/* Signing services: what signs metadata. Read-only; there are none yet. */
+/* Signing services: what signs metadata. Read-only: they are programs of the server's machine, and made there. */
 #include "api/api_priv.h"
 
 #define RO_TEXT(name_, help_)                                                        \

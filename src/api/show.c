@@ -85,7 +85,8 @@ static bool is_shown(const struct api_resource *r, const struct api_field *f, co
 
 static json_t *show_ref(struct api_ctx *x, const struct api_field *f, const json_t *row)
 {
-	const char *column = api_field_column(f), *uuid = api_row_str(row, column), *type;
+	const char *column = api_field_column(f), *type,
+		   *uuid = api_row_str((f->flags & F_EXTRA) ? json_object_get(row, "extra") : row, column);
 
 	if (uuid == NULL)
 		return json_null();

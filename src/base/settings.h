@@ -88,6 +88,7 @@
 	X(tasks, workers, INT, "2", 1, 1000, "tasks that run at once")                                                   \
 	X(tasks, memory_limit, BYTES, "2G", 67108864, INT64_C(1) << 50, "address space of one task")                     \
 	X(tasks, time_limit, MSEC, "24h", 1000, INT64_C(86400000) * 365, "how long one task may take")                   \
+	X(tasks, signing_limit, MSEC, "60s", 100, 86400000, "how long a signing service may take to sign one file")        \
 	X(tasks, worker_ttl, MSEC, "30s", 1000, 3600000, "age of the last heartbeat at which a worker is taken for dead") \
 	X(log, level, STR, "info", 0, 0, "debug, info, warning or error")                                                \
 	X(log, access, BOOL, "true", 0, 0, "one line for each request served")

@@ -482,13 +482,12 @@ static const struct view_column upload_chunk_columns[] = {
 	RO("size", COL_INT, "x.size", 0),
 };
 
-/* None yet: metadata is not signed. What clients ask for all the same is a list, and empty. */
 static const struct view_column signing_columns[] = {
 	DATED("s"),
-	RO("name", COL_TEXT, "s.name", 0),
-	RO("public_key", COL_TEXT, "s.public_key", 0),
-	RO("pubkey_fingerprint", COL_TEXT, "s.pubkey_fingerprint", 0),
-	RO("script", COL_TEXT, "s.script", 0),
+	RW("name", COL_TEXT, "s.name"),
+	RW("public_key", COL_TEXT, "s.public_key"),
+	RW("pubkey_fingerprint", COL_TEXT, "s.pubkey_fingerprint"),
+	RW("script", COL_TEXT, "s.script"),
 };
 
 /* What a distribution points at is about to go: so is what it served before, or it would come back with whatever the
@@ -643,10 +642,10 @@ static const struct view views[] = {
 		COLUMNS(acs_columns),
 		BULK(acs_bulk)},
 	{.name = "signing_service",
-		.from = "(SELECT 0 AS id, NULL AS uuid, 0 AS created, 0 AS updated, '' AS name, '' AS public_key, '' "
-			"AS "
-			"pubkey_fingerprint, '' AS script WHERE 1 = 0) s",
+		.table = "signing_service",
+		.from = "signing_service s",
 		.id = "s.id",
+		.dated = true,
 		COLUMNS(signing_columns)},
 };
 

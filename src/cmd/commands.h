@@ -35,6 +35,7 @@ int cmd_flights(const struct options *o);
 int cmd_sources(const struct options *o);
 int cmd_reclaim(const struct options *o);
 int cmd_repo(const struct options *o);
+int cmd_signing_service(const struct options *o);
 int cmd_config(const struct options *o);
 int cmd_secrets(const struct options *o);
 int cmd_task_run(const struct options *o); /* not listed: how the worker starts a task's process */

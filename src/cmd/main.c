@@ -854,6 +854,27 @@ static const struct command commands[] = {
 		cmd_repo,
 	},
 	{
+		"signing-service",
+		"list|add|check|remove [NAME [PROGRAM KEYFILE]]",
+		1,
+		4,
+		OPT_BIT(data) | OPT_BIT(config) | OPT_BIT(json),
+		"manage the programs that sign published metadata",
+		"Adds a program that signs metadata with a key of yours, tries one, lists or removes them. It works "
+		"on\n"
+		"the data directory, on the server's machine and as its user, and needs no restart of the server.\n\n"
+		"PROGRAM gets the path of a file, signs it with the key whose fingerprint is in\n"
+		"PULP_SIGNING_KEY_FINGERPRINT, and prints where the result is, as JSON:\n"
+		"{\"signatures\": {\"inline\": PATH, \"detached\": PATH}} for deb, {\"signature\": PATH} for rpm.\n"
+		"KEYFILE holds the public key, armoured. What the program makes is checked with it (by gpgv) when the\n"
+		"service is added, and again each time.\n\n"
+		"Examples:\n"
+		"  sluice signing-service add releases /usr/local/bin/sign-release key.asc\n"
+		"  sluice signing-service check releases\n"
+		"  sluice signing-service list --json",
+		cmd_signing_service,
+	},
+	{
 		"config",
 		"",
 		0,

@@ -212,11 +212,28 @@ int sync_version_json(struct txn *t, const struct sluice_format *f, const struct
 	return *out != NULL ? 0 : err_set(err, -ERR_NOMEM, "no memory for a version");
 }
 
+/* The fields of a publication as the API shows them: a signing service by its href. */
+static json_t *publication_fields(
+	const struct sluice_format *f, const struct sluice_publication_kind *kind, const json_t *extra)
+{
+	const struct sluice_field *field = kind != NULL ? kind->fields : f->publication_fields;
+	json_t *out = json_copy((json_t *)(uintptr_t)extra);
+
+	for (; out != NULL && field != NULL && field->name != NULL; field++) {
+		const char *uuid = json_string_value(json_object_get(out, field->name));
+
+		if (field->type == SLUICE_SIGNING_SERVICE && uuid != NULL)
+			(void)json_object_set_new(
+				out, field->name, json_sprintf("/pulp/api/v3/signing-services/%s/", uuid));
+	}
+	return out;
+}
+
 int sync_publication_json(struct txn *t, const struct sluice_format *f, const struct sluice_publication_kind *kind,
 	const struct uuid *publication, json_t **out, struct err *err)
 {
 	struct buf href = BUF_INIT(0), prn = BUF_INIT(0);
-	json_t *row = NULL, *object = NULL;
+	json_t *row = NULL, *object = NULL, *fields = NULL;
 	int rc = query_by_uuid(t, view_find("publication"), publication, &row, err);
 
 	if (rc != 0)
@@ -229,12 +246,14 @@ int sync_publication_json(struct txn *t, const struct sluice_format *f, const st
 			version_href_of(row, "repository_type", "repository", "number"), "repository",
 			repository_href_of(row, "repository_type", "repository"), "distributions", "checkpoint",
 			json_object_get(row, "checkpoint"));
-	if (object != NULL && json_object_update_missing(object, json_object_get(row, "extra")) == 0)
+	fields = publication_fields(f, kind, json_object_get(row, "extra"));
+	if (object != NULL && fields != NULL && json_object_update_missing(object, fields) == 0)
 		*out = object;
 	else
 		rc = err_set(err, -ERR_NOMEM, "no memory for a publication");
 	if (rc != 0)
 		json_decref(object);
+	json_decref(fields);
 	json_decref(row);
 	buf_fini(&href);
 	buf_fini(&prn);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/url.h"
 #include "catalog/served.h"
+#include "sync/signing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +353,48 @@ static int host_file_end(struct sluice_publish *p)
 	return 0;
 }
 
+static int add_text(struct sluice_publish *p, const char *path, struct slice text)
+{
+	int rc = path != NULL ? host_file_begin(p, path) : 0;
+
+	if (rc == 0 && path != NULL)
+		rc = host_file_write(p, text.p, text.n);
+	return rc == 0 && path != NULL ? host_file_end(p) : rc;
+}
+
+static int host_sign(struct sluice_publish *p, const struct sluice_sign *what)
+{
+	struct signing_service service;
+	struct signatures made;
+	int rc;
+
+	if (p->err.code != 0)
+		return p->err.code;
+	if (p->writing || strchr(what->name, '/') != NULL)
+		return err_set(&p->err, -ERR_INTERNAL, "the format had '%s' signed at a wrong time", what->name);
+	rc = signing_find(p->catalog, what->service, &service, &p->err);
+	if (rc != 0)
+		return rc;
+	rc = signing_sign(&service, what->name, slice_of(what->data, what->size),
+		p->what->env->settings->tasks_signing_limit, false, &made, &p->err);
+	if (rc == 0) {
+		if ((what->clear_signed != NULL && made.clear.n == 0) ||
+			(what->detached != NULL && made.detached.n == 0))
+			rc = err_set(&p->err, -ERR_UNSUPPORTED, "signing service '%.100s' does not make %s of '%s'",
+				service.name, made.clear.n == 0 ? "a clear-signed form" : "a detached signature",
+				what->name);
+		if (rc == 0)
+			rc = add_text(p, what->clear_signed, buf_slice(&made.clear));
+		if (rc == 0)
+			rc = add_text(p, what->detached, buf_slice(&made.detached));
+		if (rc == 0)
+			rc = add_text(p, what->key, slice_str(service.public_key));
+		signatures_fini(&made);
+	}
+	signing_service_fini(&service);
+	return rc;
+}
+
 static int host_file_kept(struct sluice_publish *p, const char *save_as, const char *relative_path)
 {
 	struct kept *k;
@@ -453,6 +496,7 @@ static const struct sluice_publish_host publish_host = {
 	.set = host_set,
 	.file_unit = host_file_unit,
 	.only_published = host_only_published,
+	.sign = host_sign,
 };
 
 /* ---- from begin to end ---- */

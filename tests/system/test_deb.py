@@ -262,7 +262,7 @@ def test_signatures_are_checked_with_gpgkey(sluice, upstream, archive, key, tmp_
         archive.key = other
         archive.sign("stable")
         archive.serve(upstream, "/debian/")
-        refused("which is not in the remote's gpgkey")
+        refused("which is not among those that may sign it")
     finally:
         other.close()
         archive.key = key

@@ -74,6 +74,10 @@ static const struct sluice_field publication_fields[] = {
 		.default_json = "true",
 		.help = "whether Release files say of themselves what upstream's say (Origin, Label, Version, "
 			"Description)"},
+	{.name = "signing_service",
+		.type = SLUICE_SIGNING_SERVICE,
+		.nullable = true,
+		.help = "what signs its Release files; null: the repository's"},
 	{.name = NULL},
 };
 
@@ -82,6 +86,14 @@ static const struct sluice_field repository_fields[] = {
 		.type = SLUICE_BOOLEAN,
 		.default_json = "true",
 		.help = "that of publications which autopublish makes"},
+	{.name = "signing_service",
+		.type = SLUICE_SIGNING_SERVICE,
+		.nullable = true,
+		.help = "what signs the Release files of its publications"},
+	{.name = "signing_service_release_overrides",
+		.type = SLUICE_OBJECT,
+		.default_json = "{}",
+		.help = "other services for single distributions: {distribution: service}"},
 	{.name = NULL},
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "formats/deb/verify.h"
+#include "base/gpgv.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -86,9 +86,12 @@ static int read_text(struct deb_sync *ds, struct dist *d)
 		if (rc != 0)
 			return rc;
 	}
-	if (ds->gpgkey != NULL)
-		return verify_signature(
+	if (ds->gpgkey != NULL) {
+		int rc = gpgv_verify(
 			slice_str(ds->gpgkey), buf_slice(&d->file), buf_slice(&d->signature), &d->text, &ds->err);
+
+		return rc == -ERR_PARSE ? err_wrap(&ds->err, "the remote's gpgkey") : rc;
+	}
 	if (d->clear_signed)
 		return release_signed_text(buf_slice(&d->file), &d->text, &ds->err);
 	return buf_add_slice(&d->text, buf_slice(&d->file)) == 0 ? 0 : deb_no_memory(ds);

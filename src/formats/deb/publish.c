@@ -442,6 +442,42 @@ static void add_field(struct buf *out, const char *name, const json_t *value, co
 		buf_addf(out, "%s: %s\n", name, text != NULL ? text : otherwise);
 }
 
+/* Who signs a distribution; NULL: nobody. What the publication says itself goes before what the repository says of this distribution, and that
+ * before what it says of all; autopublish hands the last of these on as the first. */
+static const char *signer_of(struct publishing *x, const char *distribution, json_t **overrides)
+{
+	const char *own = x->h->get(x->p, "publication.signing_service"),
+		   *common = x->h->get(x->p, "repository.signing_service"),
+		   *text = x->h->get(x->p, "repository.signing_service_release_overrides"), *special;
+
+	if (own != NULL && (common == NULL || strcmp(own, common) != 0))
+		return own;
+	*overrides = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	special = json_string_value(json_object_get(*overrides, distribution));
+	return special != NULL ? special : common;
+}
+
+static int sign_release(struct publishing *x, const char *distribution, const char *dist_dir, const struct buf *release)
+{
+	char clear[PATH_CAP], detached[PATH_CAP];
+	json_t *overrides = NULL;
+	struct sluice_sign what = {
+		.service = signer_of(x, distribution, &overrides),
+		.name = "Release",
+		.data = release->p,
+		.size = release->n,
+		.clear_signed = clear,
+		.detached = detached,
+	};
+	int rc;
+
+	(void)snprintf(clear, sizeof(clear), "%.2100sInRelease", dist_dir);
+	(void)snprintf(detached, sizeof(detached), "%.2100sRelease.gpg", dist_dir);
+	rc = what.service != NULL ? x->h->sign(x->p, &what) : 0;
+	json_decref(overrides);
+	return rc;
+}
+
 static int write_release(
 	struct publishing *x, const char *distribution, const char *dist_dir, const json_t *architectures)
 {
@@ -479,6 +515,8 @@ static int write_release(
 		rc = x->h->file_write(x->p, out.p, out.n);
 	if (rc == 0)
 		rc = x->h->file_end(x->p);
+	if (rc == 0)
+		rc = sign_release(x, distribution, dist_dir, &out);
 	buf_fini(&out);
 	return rc;
 }

@@ -1,9 +1,10 @@
-/* Asking gpgv. It gets everything as files without names, and says what it found on a descriptor of its own, line by line;
- * its exit status will not do: it is bad as soon as one of several signatures is by an unknown key, which is how Debian's
- * are while keys change. */
-#include "formats/deb/verify.h"
+/* Asking gpgv, and what of keys is needed before one can. It gets everything as files without names, and says what it found on
+ * a descriptor of its own, line by line; its exit status will not do: it is bad as soon as one of several signatures is by
+ * an unknown key, which is how Debian's are while keys change. */
+#include "base/gpgv.h"
 
 #include "base/check.h"
+#include "base/digest.h"
 #include "base/fsutil.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static int dearmor_block(struct slice *rest, struct buf *out)
 	return -ERR_PARSE;
 }
 
-int verify_dearmor(struct slice keys, struct buf *out, struct err *err)
+int gpgv_dearmor(struct slice keys, struct buf *out, struct err *err)
 {
 	struct slice rest = keys;
 	size_t before = out->n;
@@ -95,10 +96,78 @@ int verify_dearmor(struct slice keys, struct buf *out, struct err *err)
 		if (slice_eq(next_line(&rest), SLICE("-----BEGIN PGP PUBLIC KEY BLOCK-----")))
 			rc = dearmor_block(&rest, out);
 	if (rc == -ERR_PARSE)
-		return err_set(err, rc, "a key of the remote's gpgkey is damaged");
+		return err_set(err, rc, "a public key is damaged");
 	if (rc != 0)
-		return err_set(err, -ERR_NOMEM, "no memory for the remote's gpgkey");
-	return out->n > before ? 0 : err_set(err, -ERR_PARSE, "the remote's gpgkey holds no armoured public key");
+		return err_set(err, -ERR_NOMEM, "no memory for public keys");
+	return out->n > before ? 0 : err_set(err, -ERR_PARSE, "there is no armoured public key");
+}
+
+/* ---- fingerprints (RFC 4880, 12.2; RFC 9580, 5.5.4) ---- */
+
+/* The body of the first packet, which has to be a public key. */
+static int key_packet(struct slice ring, struct slice *out)
+{
+	const unsigned char *p = (const unsigned char *)ring.p;
+	size_t head, n;
+	bool is_new;
+
+	if (ring.n < 6 || (p[0] & 0x80) == 0)
+		return -ERR_PARSE;
+	is_new = (p[0] & 0x40) != 0;
+	if ((is_new ? p[0] & 0x3f : p[0] >> 2 & 0x0f) != 6)
+		return -ERR_PARSE;
+	if (is_new ? p[1] < 192 : (p[0] & 3) == 0) {
+		head = 2;
+		n = p[1];
+	} else if (is_new && p[1] < 224) {
+		head = 3;
+		n = ((size_t)(p[1] - 192) << 8) + p[2] + 192;
+	} else if (!is_new && (p[0] & 3) == 1) {
+		head = 3;
+		n = (size_t)p[1] << 8 | p[2];
+	} else {
+		return -ERR_PARSE; /* longer than any key */
+	}
+	if (n == 0 || n > ring.n - head)
+		return -ERR_PARSE;
+	*out = slice_of(ring.p + head, n);
+	return 0;
+}
+
+int gpgv_fingerprint(struct slice keys, char out[GPGV_FINGERPRINT_MAX], struct err *err)
+{
+	struct buf ring = BUF_INIT(GPGV_KEYS_MAX);
+	struct hasher *h = NULL;
+	enum digest_alg alg;
+	struct slice body;
+	struct digests ds;
+	int rc = gpgv_dearmor(keys, &ring, err);
+
+	if (rc == 0 && key_packet(buf_slice(&ring), &body) != 0)
+		rc = err_set(err, -ERR_PARSE, "a public key is damaged");
+	if (rc == 0 && body.p[0] != 4 && body.p[0] != 6)
+		rc = err_set(err, -ERR_UNSUPPORTED, "public keys of version %d cannot be used", (int)body.p[0]);
+	if (rc != 0)
+		goto out;
+	alg = body.p[0] == 4 ? DIGEST_SHA1 : DIGEST_SHA256;
+	if (hasher_new(1u << alg, &h) != 0) {
+		rc = err_set(err, -ERR_NOMEM, "no memory for a digest");
+		goto out;
+	}
+	if (alg == DIGEST_SHA1)
+		hasher_add(h, (const unsigned char[]){0x99, (unsigned char)(body.n >> 8), (unsigned char)body.n}, 3);
+	else
+		hasher_add(
+			h, (const unsigned char[]){0x9b, 0, 0, (unsigned char)(body.n >> 8), (unsigned char)body.n}, 5);
+	hasher_add(h, body.p, body.n);
+	hasher_end(h, &ds);
+	hasher_free(&h);
+	(void)hex_of(ds.d[alg], (size_t)digest_len(alg), out);
+	for (char *c = out; *c != '\0'; c++)
+		*c = (char)(*c >= 'a' ? *c - 'a' + 'A' : *c);
+out:
+	buf_fini(&ring);
+	return rc;
 }
 
 /* ---- gpgv ---- */
@@ -170,8 +239,7 @@ static int spawn(const int fds[FILES], bool detached, pid_t *pid, struct err *er
 		fs_close(&high[i]);
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc == ENOENT)
-		return err_set(err, -ERR_UNSUPPORTED,
-			"the remote has a gpgkey, and there is no gpgv on this machine to check signatures with");
+		return err_set(err, -ERR_UNSUPPORTED, "there is no gpgv on this machine to check signatures with");
 	return rc == 0 ? 0 : err_sys(err, rc, "starting gpgv");
 }
 
@@ -214,18 +282,18 @@ static int judge(struct slice status, struct err *err)
 		return err_set(err, -ERR_DENIED,
 			"its signature by key %.*s has expired, or the key has, or was revoked", SLICE_ARG(refused));
 	if (unknown.n > 0)
-		return err_set(err, -ERR_DENIED, "it is signed by key %.*s, which is not in the remote's gpgkey",
+		return err_set(err, -ERR_DENIED, "it is signed by key %.*s, which is not among those that may sign it",
 			SLICE_ARG(unknown));
 	return err_set(err, -ERR_DENIED, "it has no signature that can be checked");
 }
 
-int verify_signature(struct slice keys, struct slice file, struct slice signature, struct buf *text, struct err *err)
+int gpgv_verify(struct slice keys, struct slice file, struct slice signature, struct buf *text, struct err *err)
 {
-	struct buf ring = BUF_INIT(VERIFY_KEYS_MAX), status = BUF_INIT(0);
+	struct buf ring = BUF_INIT(GPGV_KEYS_MAX), status = BUF_INIT(0);
 	int fds[FILES] = {-1, -1, -1, -1, -1};
 	bool detached = signature.n > 0;
 	pid_t pid = -1;
-	int rc = verify_dearmor(keys, &ring, err);
+	int rc = gpgv_dearmor(keys, &ring, err);
 
 	if (rc != 0 || (rc = make_file(buf_slice(&ring), &fds[KEYS], err)) != 0 ||
 		(rc = make_file(signature, &fds[SIGNATURE], err)) != 0 ||
