@@ -401,6 +401,32 @@ int change_missing_next(struct change *ch, struct change_missing_at *at, struct 
 
 /* --- finish --- */
 
+/* A remote's offer that is not one any more. Clients may still have metadata that names the file, and upstream as a rule still has it: so the
+ * offer stays for as long as superseded publications are answered. But not when the same URL is that of the file which has taken its path:
+ * what is there now is something else. */
+static int offer_leaves(struct db *db, const struct change *ch, int64_t remote_artifact_id, struct err *err)
+{
+	static const char overtaken[] =
+		"SELECT 1 FROM remote_artifact ra JOIN content_artifact ca ON ca.id = ra.content_artifact_id "
+		"JOIN repository_path rp ON rp.repository_id = $2 AND rp.relative_path = ca.relative_path AND "
+		"rp.version_removed IS NULL AND rp.content_artifact_id <> ca.id "
+		"JOIN remote_artifact o ON o.content_artifact_id = rp.content_artifact_id AND o.remote_id = "
+		"ra.remote_id "
+		"WHERE ra.id = $1 AND o.url = ra.url";
+	struct db_stmt *s = NULL;
+	int rc = catalog_window_began_us(ch->c) == 0
+			 ? 1
+			 : db_first(db, overtaken, &s, err, DB_I64(remote_artifact_id), DB_I64(ch->opts.repository_id));
+
+	db_done(&s);
+	if (rc < 0)
+		return rc;
+	if (rc == 1)
+		return db_do(db, "DELETE FROM remote_artifact WHERE id = $1", err, DB_I64(remote_artifact_id));
+	return db_do(db, "UPDATE remote_artifact SET dropped_at = $1 WHERE id = $2 AND dropped_at IS NULL", err,
+		DB_I64(clock_wall_us()), DB_I64(remote_artifact_id));
+}
+
 static int drop_remote_artifacts(struct db *db, struct change *ch, int64_t content_id, struct err *err)
 {
 	struct {
@@ -425,13 +451,13 @@ static int drop_remote_artifacts(struct db *db, struct change *ch, int64_t conte
 		rc = MIN(rc, 0);
 		for (size_t i = 0; i < n && rc == 0; i++)
 			if (!idset_has(&ch->artifacts, offers[i].content_artifact_id))
-				rc = db_do(db, "DELETE FROM remote_artifact WHERE id = $1", err, DB_I64(offers[i].id));
+				rc = offer_leaves(db, ch, offers[i].id, err);
 	}
 	return rc;
 }
 
-/* Units of the repository that were not declared. Mirrors let them go. Of what leaves the repository the remote's offers go too; what stays keeps them, because
- * upstream may well serve still what it does not list any more. */
+/* Units of the repository that were not declared. Mirrors let them go. Of what leaves the repository the remote's offers go too, in the end; what stays keeps them,
+ * because upstream may well serve still what it does not list any more. */
 static int settle_piece(struct change *ch, int64_t *after, bool *more, struct err *err)
 {
 	struct {
@@ -583,7 +609,7 @@ int change_finish(struct change **pch, struct change_result *out, struct err *er
 int change_finish_with(struct change **pch, int (*also)(struct txn *t, void *arg, struct err *err), void *arg,
 	struct change_result *out, struct err *err)
 {
-	struct change_result result;
+	struct change_result result = {.changed = false};
 	struct change *ch = *pch;
 	struct txn *t = NULL;
 	int rc = settle(ch, err);

@@ -49,6 +49,7 @@ static int reserve_states(struct change *ch, size_t count, struct err *err)
 #define CA_ID 2
 #define RA_ID 5
 #define PINNED (RA_ID + 3 + DIGEST_COUNT)
+#define RA_DROPPED (PINNED + 1)
 
 static bool same_remote_artifact(struct db_stmt *s, const struct change_artifact *a)
 {
@@ -82,11 +83,12 @@ static void read_known(struct change *ch, struct db_stmt *s, struct change_unit 
 		st->pinned = db_col_i64(s, PINNED) != 0;
 		st->has_remote_artifact = !db_col_null(s, RA_ID);
 		a->remote_artifact_id = db_col_i64(s, RA_ID);
-		st->same_remote_artifact = st->has_remote_artifact && same_remote_artifact(s, a);
-		*partial |= st->has_remote_artifact && a->url.n == 0;
+		st->same_remote_artifact =
+			st->has_remote_artifact && db_col_null(s, RA_DROPPED) && same_remote_artifact(s, a);
+		*partial |= st->has_remote_artifact && db_col_null(s, RA_DROPPED) && a->url.n == 0;
 		return;
 	}
-	*partial |= !db_col_null(s, RA_ID);
+	*partial |= !db_col_null(s, RA_ID) && db_col_null(s, RA_DROPPED);
 }
 
 static int look_up(
@@ -97,7 +99,7 @@ static int look_up(
 		"SELECT c.id, CASE WHEN rc.content_id IS NULL THEN 0 WHEN rc.version_removed IS NULL THEN 1 ELSE 2 "
 		"END, "
 		"ca.id, ca.relative_path, ca.artifact_id, ra.id, ra.url, ra.size, " DIGEST_COLUMNS(
-			"ra.") ", ca.pinned FROM content c "
+			"ra.") ", ca.pinned, ra.dropped_at FROM content c "
 			       "LEFT JOIN repository_content rc ON rc.repository_id = $3 AND rc.content_id = c.id "
 			       "AND (rc.version_removed IS NULL OR rc.version_removed = $4) "
 			       "LEFT JOIN content_artifact ca ON ca.content_id = c.id "
@@ -182,7 +184,7 @@ static int set_remote_artifact(struct db *db, const struct change *ch, struct ch
 		rc = db_query(db,
 			"UPDATE remote_artifact SET url = $1, size = $2, md5 = $3, sha1 = $4, sha224 = $5, sha256 = "
 			"$6, "
-			"sha384 = $7, sha512 = $8, failed_at = NULL, missing_at = NULL "
+			"sha384 = $7, sha512 = $8, failed_at = NULL, missing_at = NULL, dropped_at = NULL "
 			"WHERE content_artifact_id = $9 AND remote_id = $10",
 			&s, err);
 	else

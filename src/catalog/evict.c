@@ -21,7 +21,8 @@
 	"AND NOT EXISTS (SELECT 1 FROM content_artifact ca WHERE ca.artifact_id = a.id AND (ca.pinned <> 0 " \
 	"OR EXISTS (SELECT 1 FROM " SOURCES "r.policy = 'immediate') "                                       \
 	"OR NOT EXISTS (SELECT 1 FROM " SOURCES "r.policy IN ('on_demand', 'streamed') "                     \
-	"AND ra.missing_at IS NULL AND ra.failed_at IS NULL AND " SAME_BYTES " AND " SERVES_ALL ")))"
+	"AND ra.missing_at IS NULL AND ra.failed_at IS NULL AND ra.dropped_at IS NULL AND " SAME_BYTES       \
+	" AND " SERVES_ALL ")))"
 
 int catalog_evict_look(struct txn *t, const struct evict_look *what, struct evict_at *at, struct evict_candidate *out,
 	size_t max, size_t *count, bool *at_end, struct err *err)

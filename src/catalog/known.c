@@ -173,7 +173,7 @@ static int read_piece(struct change *ch, int64_t *after, bool *more, struct err 
 						  "LEFT JOIN content_detail d ON d.content_id = rc.content_id "
 						  "LEFT JOIN content_artifact ca ON ca.content_id = rc.content_id "
 						  "LEFT JOIN remote_artifact ra ON ra.content_artifact_id = ca.id AND "
-						  "ra.remote_id = $2 "
+						  "ra.remote_id = $2 AND ra.dropped_at IS NULL "
 						  "WHERE rc.repository_id = $1 AND rc.version_removed IS NULL AND "
 						  "rc.content_id > $3 "
 						  "ORDER BY rc.content_id LIMIT $4",

@@ -2,6 +2,7 @@
 #include "catalog/upkeep.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "catalog/catalog_priv.h"
 #include "catalog/usage.h"
 
@@ -13,7 +14,8 @@ int catalog_version_due(struct txn *t, int64_t repository_id, int64_t number, in
 		"JOIN remote_artifact ra ON ra.content_artifact_id = ca.id AND ra.remote_id = $3 "
 		"WHERE rc.repository_id = $1 AND rc.version_added <= $2 AND (rc.version_removed IS NULL OR "
 		"rc.version_removed > $2) "
-		"AND ca.artifact_id IS NULL AND (ra.missing_at IS NULL OR ra.missing_at < $4) LIMIT 1";
+		"AND ca.artifact_id IS NULL AND ra.dropped_at IS NULL AND (ra.missing_at IS NULL OR ra.missing_at < "
+		"$4) LIMIT 1";
 	struct db_stmt *s = NULL;
 	int rc = db_first(txn_db(t), sql, &s, err, DB_I64(repository_id), DB_I64(number), DB_I64(remote_id),
 		DB_I64(missing_before_us));
@@ -23,6 +25,35 @@ int catalog_version_due(struct txn *t, int64_t repository_id, int64_t number, in
 	*due = rc == 1;
 	db_done(&s);
 	return 0;
+}
+
+int catalog_offers_sweep(struct catalog *c, struct err *err)
+{
+	int64_t began = catalog_window_began_us(c);
+	struct txn *t = NULL;
+	struct db_stmt *s;
+	int rc = catalog_read(c, &t, err);
+
+	if (began == 0) /* there is no window */
+		began = clock_wall_us();
+	if (rc == 0)
+		rc = db_first(txn_db(t), "SELECT 1 FROM remote_artifact WHERE dropped_at < $1 LIMIT 1", &s, err,
+			DB_I64(began));
+	if (rc == 1)
+		db_done(&s);
+	txn_end(&t);
+	if (rc <= 0)
+		return rc;
+	rc = catalog_write(c, &t, err);
+	if (rc == 0)
+		rc = db_do(txn_db(t),
+			"DELETE FROM remote_artifact WHERE id IN (SELECT id FROM remote_artifact WHERE dropped_at < $1 "
+			"ORDER BY dropped_at LIMIT 1000)",
+			err, DB_I64(began));
+	if (rc == 0)
+		rc = txn_commit(&t, err);
+	txn_end(&t);
+	return rc;
 }
 
 int catalog_version_unpublished(struct txn *t, int64_t version_id, bool *unpublished, struct err *err)
@@ -92,7 +123,8 @@ static int next_saved(struct db *db, int64_t content_id, int64_t after, struct s
 		"WHERE ca.content_id = $1 AND ca.id > $2 AND ca.pinned = 0 AND EXISTS "
 		"(SELECT 1 FROM "
 		"remote_artifact ra "
-		"WHERE ra.content_artifact_id = ca.id AND ra.missing_at IS NULL) ORDER BY ca.id LIMIT 1";
+		"WHERE ra.content_artifact_id = ca.id AND ra.missing_at IS NULL AND ra.dropped_at IS NULL) ORDER BY "
+		"ca.id LIMIT 1";
 	struct db_stmt *s = NULL;
 	int rc = db_first(db, sql, &s, err, DB_I64(content_id), DB_I64(after));
 

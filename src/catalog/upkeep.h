@@ -12,6 +12,8 @@
 /* Does a unit of the version lack an artifact that this remote offers and was not found missing since `missing_before_us`? */
 int catalog_version_due(struct txn *t, int64_t repository_id, int64_t number, int64_t remote_id,
 	int64_t missing_before_us, bool *due, struct err *err);
+/* Forgets what remotes had ceased to offer before the window of catalog_opts began, a thousand rows at most: now and then. */
+int catalog_offers_sweep(struct catalog *c, struct err *err);
 /* Has the version no publication, not even one in the making? */
 int catalog_version_unpublished(struct txn *t, int64_t version_id, bool *unpublished, struct err *err);
 

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "catalog/repository.h"
+#include "catalog/upkeep.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -464,6 +465,8 @@ static void worker_beat(struct worker *w)
 		log_error("task", "the heartbeat of worker %s cannot be written: %s", w->name, err.msg);
 	if (rc == 0 && catalog_history_sweep(w->catalog, &err) < 0)
 		log_warn("task", "ignoring that superseded publications are not dropped now: %s", err.msg);
+	if (rc == 0 && catalog_offers_sweep(w->catalog, &err) < 0)
+		log_warn("task", "ignoring that sources of what was dropped are not forgotten now: %s", err.msg);
 	w->look = true; /* in case a signal was lost with the process that should have sent it */
 }
 

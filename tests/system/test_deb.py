@@ -155,6 +155,29 @@ def test_an_update_of_upstream_and_what_was_served_before(sluice, upstream, arch
     assert upstream.hits("/debian/" + new) == 1
 
 
+def test_what_was_dropped_and_never_asked_for_is_served_for_a_while(sluice, upstream, archive, key, tmp_path):
+    """A client between two of our syncs: neither the package nor the index that it comes for was ever saved here."""
+    old = archive.package("hello", "1.0")
+    archive.release("stable")
+    d = mirror(sluice, archive.serve(upstream, "/debian/"))
+    apt = Apt(tmp_path / "apt", key)
+    apt.sources(line(sluice))
+    apt.update()
+    contents = (archive.root / "dists/stable/main/Contents-amd64.gz").read_bytes()
+    archive.package("hello", "2.0")
+    (archive.root / old).rename(tmp_path / "old.deb")
+    archive.release("stable")
+    archive.serve(upstream, "/debian/")
+    d.sync()
+    assert [u["version"] for u in d.units()] == ["2.0"]
+    assert upstream.hits("/debian/" + old) == 0
+    apt.get("install", "--download-only", "hello")
+    assert list(apt.archives().values()) == [(tmp_path / "old.deb").read_bytes()]
+    by_hash = "dists/stable/main/by-hash/SHA256/" + hashlib.sha256(contents).hexdigest()
+    assert sluice.get("deb/" + by_hash).content == contents
+    assert upstream.hits("/debian/" + by_hash) == 1
+
+
 def test_fields_of_packages_and_counts(sluice, upstream, archive):
     archive.package("hello", "1.0", depends="libc6", multi_arch="same", x_own="kept")
     archive.release("stable", contents=False, translation=False)

@@ -1,6 +1,8 @@
 /* What a change makes of a repository. */
 #include "fixture.h"
 
+#include "catalog/upkeep.h"
+
 #include "catalog/repository.h"
 
 #include <signal.h>
@@ -270,6 +272,36 @@ static void test_remote_artifacts_follow_upstream(void **state)
 	OK(change(&o, "z=9", NULL));
 	assert_int_equal(remote_artifacts(one), 2); /* of d and z */
 	assert_int_equal(number("SELECT COUNT(*) FROM repository_remote"), 3);
+	check_invariants();
+}
+
+/* Clients that have the metadata of before are served from there for a while. */
+static void test_sources_outlive_their_units_for_the_window(void **state)
+{
+	struct catalog_opts opts = {.url = fixture_url, .busy_timeout_ms = 5000, .readers = 2, .window_ms = 60000};
+	int64_t repository = make_repository("r"), remote = make_remote("up", NULL);
+	struct change_opts o = fixture_opts(repository, remote);
+
+	catalog_close(&catalog);
+	OK(catalog_open(&opts, true, &catalog, &err));
+	o.mirror = true;
+	OK(change(&o, "a=1 b=2 c=3", NULL));
+	/* Where "a" was is something else now, "b" is listed no more. */
+	OK(change(&o, "a=7 c=3", NULL));
+	assert_int_equal(number("SELECT COUNT(*) FROM remote_artifact ra JOIN content_artifact ca ON ca.id = "
+				"ra.content_artifact_id WHERE ca.relative_path = 'a'"),
+		1);
+	assert_int_equal(remote_artifacts(remote), 3);
+	assert_string_equal(text("SELECT url FROM remote_artifact WHERE dropped_at IS NOT NULL"), "http://up/b");
+	OK(catalog_offers_sweep(catalog, &err));
+	assert_int_equal(remote_artifacts(remote), 3);
+	/* It comes back. */
+	OK(change(&o, "a=7 b=2", NULL));
+	assert_string_equal(text("SELECT url FROM remote_artifact WHERE dropped_at IS NOT NULL"), "http://up/c");
+	sql("UPDATE remote_artifact SET dropped_at = dropped_at - 61000000;");
+	OK(catalog_offers_sweep(catalog, &err));
+	assert_int_equal(remote_artifacts(remote), 2);
+	assert_int_equal(number("SELECT COUNT(*) FROM remote_artifact WHERE dropped_at IS NOT NULL"), 0);
 	check_invariants();
 }
 
@@ -665,6 +697,7 @@ int main(void)
 		TEST(test_results_say_what_is_new_and_saved),
 		TEST(test_a_unit_may_have_no_artifact_or_several),
 		TEST(test_remote_artifacts_follow_upstream),
+		TEST(test_sources_outlive_their_units_for_the_window),
 		TEST(test_a_unit_may_lose_one_of_its_sources),
 		TEST(test_a_moved_source_is_updated_and_tried_again),
 		TEST(test_missing_artifacts_are_listed_in_pieces),
