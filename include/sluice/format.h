@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLUICE_FORMAT_ABI 5
+#define SLUICE_FORMAT_ABI 6
 
 /* Policies that a format supports, as bits. */
 #define SLUICE_IMMEDIATE 1u
@@ -170,6 +170,21 @@ struct sluice_publish_host {
 	int (*sign)(struct sluice_publish *p, const struct sluice_sign *what);
 };
 
+struct sluice_upload; /* one file that a user brings */
+
+/* What a format may call during upload(). After a negative result return it. */
+struct sluice_upload_host {
+	/* Facts: "relative_path" (NULL: none was given; else checked), "sha256", "size" (decimal), or an option of upload_fields. NULL: not given. */
+	const char *(*get)(struct sluice_upload *u, const char *name);
+	/* Bytes of the file from `off` on: how many came, 0 at its end, or negative. */
+	int64_t (*read)(struct sluice_upload *u, int64_t off, void *buf, size_t n);
+	/* First what the file is: a unit of the main type with one artifact, of which only the relative_path counts. Then units without artifacts that
+	 * go into the repository with it, a few. Copied. */
+	int (*unit)(struct sluice_upload *u, const struct sluice_unit *unit);
+	/* Refuses it with this reason, which the user is shown. Always negative. */
+	int (*fail)(struct sluice_upload *u, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+};
+
 /* A field of a resource, for the REST API, its checks and its documentation. */
 enum sluice_field_type {
 	SLUICE_STRING,
@@ -240,10 +255,12 @@ struct sluice_format {
 
 	int (*sync)(const struct sluice_sync_host *h, struct sluice_sync *s);
 	int (*publish)(const struct sluice_publish_host *h, struct sluice_publish *p);
-	/* What a file that a user uploads is as a unit: its natural key and its own fields (a JSON object), as sync() declares the same file. By
-	 * path, digest and size alone: it is called in the server's own process. 0, or negative: does not fit. NULL: units cannot be uploaded. */
-	int (*unit_of)(const char *relative_path, const char *sha256, int64_t size, char *natural_key, size_t key_cap,
-		char *extra_json, size_t extra_cap);
+	/* What a file that a user brings is as a unit, as sync() declares the same file. Called in the server's own process, for one request or task at a time
+	 * in each of several threads: it must not keep anything, and bound what it takes. 0 or negative. NULL: units cannot be uploaded. */
+	int (*upload)(const struct sluice_upload_host *h, struct sluice_upload *u);
+	bool upload_names; /* it finds a path itself when none is given */
+	const struct sluice_field
+		*upload_fields; /* options beside the common ones, when the unit goes into a repository; NULL: none */
 };
 
 #endif

@@ -197,6 +197,38 @@ static int make_sync_fields(struct api_resource *r)
 	return 0;
 }
 
+/* A kind's table for uploads, as the format wants it, and `own` behind. */
+static struct api_field *upload_table(
+	const struct api_field *common, const struct sluice_format *f, const struct sluice_field *own)
+{
+	size_t count = 0, own_count = 0;
+	struct api_field *out;
+
+	while (common[count].name != NULL)
+		count++;
+	while (own != NULL && own[own_count].name != NULL)
+		own_count++;
+	if ((out = calloc(count + own_count + 1, sizeof(*out))) == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		out[i] = common[i];
+		if (f->upload_names && strcmp(out[i].name, "relative_path") == 0)
+			out[i].flags = (out[i].flags & ~(unsigned)F_REQUIRED) | F_NULLABLE;
+	}
+	for (size_t i = 0; i < own_count; i++) {
+		out[count + i] = field_of(&own[i], &api_kinds_repository);
+		out[count + i].flags = (out[count + i].flags & ~(unsigned)F_EXTRA) | F_OPTION;
+	}
+	return out;
+}
+
+static int make_upload_fields(struct api_resource *r)
+{
+	r->unit_fields = upload_table(api_unit_fields, r->format, r->format->upload_fields);
+	r->upload_fields = upload_table(api_unit_upload_fields, r->format, NULL);
+	return r->unit_fields != NULL && r->upload_fields != NULL ? 0 : -ERR_NOMEM;
+}
+
 static bool among(const struct api_field *list, const char *name)
 {
 	for (; list->name != NULL; list++)
@@ -208,7 +240,7 @@ static bool among(const struct api_field *list, const char *name)
 /* What a create takes: the kind's own table for it, and what is only shown otherwise, which is ignored. */
 static int make_create_fields(struct api_resource *r)
 {
-	const struct api_field *own = r->kind->create_fields;
+	const struct api_field *own = r->unit_fields != NULL ? r->unit_fields : r->kind->create_fields;
 	size_t count = 0, shown = 0, n = 0;
 
 	if (own == NULL) {
@@ -282,6 +314,8 @@ static int make_resource(struct api *api, const struct api_kind *k, const struct
 		rc = make_own_filters(r, content->fields);
 	if (rc == 0 && f != NULL && k == &api_kinds_repository)
 		rc = make_sync_fields(r);
+	if (rc == 0 && k == &api_kinds_content && api_uploads(r))
+		rc = make_upload_fields(r);
 	return rc == 0 ? make_create_fields(r) : rc;
 }
 
@@ -415,6 +449,8 @@ void api_free(struct api **pa)
 		free(r->fields);
 		free(r->own);
 		free(r->own_filters);
+		free(r->unit_fields);
+		free(r->upload_fields);
 		free(r->sync_fields);
 	}
 	free(api->resources);

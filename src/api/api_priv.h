@@ -213,6 +213,8 @@ struct api_resource {
 	struct api_field *own;          /* the format's, converted */
 	struct api_filter *own_filters; /* for the format's fields, NULL-name terminated */
 	struct api_field *sync_fields;  /* of repositories: the options of a sync; else NULL */
+	/* Of content that can be uploaded: of a create, and of the action upload; else NULL. */
+	struct api_field *unit_fields, *upload_fields;
 	unsigned ops;
 };
 

@@ -572,7 +572,10 @@ static void action_operations(struct doc *d, const struct api_resource *r, const
 			put(d, json_array_get(parameters, json_array_size(parameters) - 1), "required", json_true());
 		}
 		describe(d, op, responses, &a->doc,
-			a->fields == api_sync_fields && r->sync_fields != NULL ? r->sync_fields : a->fields, r);
+			a->fields == api_sync_fields && r->sync_fields != NULL            ? r->sync_fields
+			: a->fields == api_unit_upload_fields && r->upload_fields != NULL ? r->upload_fields
+											  : a->fields,
+			r);
 	}
 }
 

@@ -3,12 +3,13 @@
 #include "api/api_priv.h"
 
 #include "base/check.h"
+#include "base/fsutil.h"
+#include "base/url.h"
 #include "catalog/unit.h"
 
+#include <errno.h>
 #include <stdlib.h>
-
-#define KEY_CAP 8192
-#define EXTRA_CAP 4096
+#include <unistd.h>
 
 #define PATH_FIELD                                                                         \
 	{                                                                                  \
@@ -70,7 +71,7 @@ const struct api_field api_unit_upload_fields[] = {
 
 bool api_uploads(const struct api_resource *r)
 {
-	return r->format != NULL && r->format->unit_of != NULL && strcmp(r->type, r->format->content_type) == 0;
+	return r->format != NULL && r->format->upload != NULL && strcmp(r->type, r->format->content_type) == 0;
 }
 
 /* ---- where the bytes come from ---- */
@@ -110,55 +111,187 @@ static bool source_of(struct api_ctx *x, const json_t *options, const char **sha
 	return rc == 0;
 }
 
-/* ---- making it ---- */
+/* ---- what the format makes of it ---- */
 
-/* `unit`: {"relative_path", "sha256", "labels"}. In the transaction that looks for the artifact. */
-static int put(struct api *api, struct txn *t, const struct api_resource *r, const json_t *unit, int64_t *id,
-	struct uuid *uuid, struct err *err)
+#define UNITS_MAX 8 /* the file's, and what goes with it */
+
+struct made {
+	char *type, *key, *extra, *path; /* path: of the first alone */
+};
+
+struct sluice_upload {
+	const struct api_resource *resource;
+	const json_t *facts; /* texts by name */
+	int fd;
+	struct made units[UNITS_MAX];
+	size_t count;
+	struct err err;
+};
+
+static const char *host_get(struct sluice_upload *u, const char *name)
 {
-	const char *path = api_row_str(unit, "relative_path"), *sha256 = api_row_str(unit, "sha256");
-	char key[KEY_CAP], extra[EXTRA_CAP], *labels;
-	struct unit_new n = {.type = slice_str(r->type), .relative_path = slice_str(path)};
+	return api_row_str(u->facts, name);
+}
+
+static int64_t host_read(struct sluice_upload *u, int64_t off, void *buf, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = pread(u->fd, buf, n, off);
+	while (got < 0 && errno == EINTR);
+	return got >= 0 ? got : err_sys(&u->err, errno, "reading an uploaded file");
+}
+
+static int host_unit(struct sluice_upload *u, const struct sluice_unit *unit)
+{
+	const struct sluice_artifact *a = unit->artifact_count > 0 ? &unit->artifacts[0] : NULL;
+	struct made *m = &u->units[u->count];
+	bool main_unit = u->count == 0;
+
+	if (u->err.code != 0)
+		return u->err.code;
+	if (u->count == UNITS_MAX || main_unit != (a != NULL) ||
+		(main_unit && strcmp(unit->type, u->resource->type) != 0))
+		return err_set(&u->err, -ERR_INTERNAL, "the format made an upload into what it cannot be");
+	if (a != NULL && url_relpath_check(slice_str(a->relative_path), &u->err) != 0)
+		return err_wrap(&u->err, "relative_path");
+	u->count++;
+	m->type = strdup(unit->type);
+	m->key = strdup(unit->natural_key);
+	m->extra = strdup(unit->extra_json != NULL ? unit->extra_json : "{}");
+	m->path = a != NULL ? strdup(a->relative_path) : NULL;
+	if (m->type == NULL || m->key == NULL || m->extra == NULL || (a != NULL && m->path == NULL))
+		return err_set(&u->err, -ERR_NOMEM, "no memory for a unit");
+	return 0;
+}
+
+__attribute__((format(printf, 2, 3))) static int host_fail(struct sluice_upload *u, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (u->err.code != 0)
+		return u->err.code;
+	va_start(ap, fmt);
+	err_setv(&u->err, -ERR_INVAL, fmt, ap);
+	va_end(ap);
+	return u->err.code;
+}
+
+static const struct sluice_upload_host upload_host = {host_get, host_read, host_unit, host_fail};
+
+static void upload_fini(struct sluice_upload *u)
+{
+	for (size_t i = 0; i < u->count; i++) {
+		free(u->units[i].type);
+		free(u->units[i].key);
+		free(u->units[i].extra);
+		free(u->units[i].path);
+	}
+	fs_close(&u->fd);
+}
+
+/* Reads the file, in no transaction. `unit`: {"relative_path", "sha256", "labels", "options"}. */
+static int describe(struct api *api, const json_t *unit, struct sluice_upload *u, struct err *err)
+{
+	const char *path = api_row_str(unit, "relative_path"), *sha256 = api_row_str(unit, "sha256"), *name;
+	json_t *facts = json_object(), *option;
+	char size_text[24];
 	uint8_t digest[32];
 	int64_t size;
-	bool is_new;
 	int rc;
 
-	if (path == NULL || sha256 == NULL || hex_parse(slice_str(sha256), digest, sizeof(digest)) < 0)
-		return err_set(err, -ERR_INVAL, "the unit has no path or no digest");
-	if ((rc = api_saved(api, t, digest, &n.artifact_id, &size, err)) < 0)
-		return rc;
-	if (r->format->unit_of(path, sha256, size, key, sizeof(key), extra, sizeof(extra)) != 0)
-		return err_set(err, -ERR_INVAL, "no unit can be made of '%s'", path);
-	labels = json_dumps(json_object_get(unit, "labels"), JSON_COMPACT);
-	n.natural_key = slice_str(key);
-	n.extra = slice_str(extra);
-	n.labels = slice_str(labels);
-	rc = catalog_unit_put(t, &n, id, uuid, &is_new, err);
+	json_object_foreach(json_object_get(unit, "options"), name, option)(void) json_object_set(facts, name, option);
+	if (sha256 == NULL || hex_parse(slice_str(sha256), digest, sizeof(digest)) < 0)
+		rc = err_set(err, -ERR_INVAL, "the unit has no digest");
+	else
+		rc = store_get(api->store, digest, -1, &u->fd, &size, err);
+	if (rc == 0) {
+		(void)snprintf(size_text, sizeof(size_text), "%lld", (long long)size);
+		(void)json_object_set_new(facts, "sha256", json_string(sha256));
+		(void)json_object_set_new(facts, "size", json_string(size_text));
+		(void)json_object_set_new(facts, "relative_path", path != NULL ? json_string(path) : json_null());
+		u->facts = facts;
+		rc = u->resource->format->upload(&upload_host, u);
+		if (rc == 0 && u->err.code == 0 && u->count == 0)
+			rc = err_set(&u->err, -ERR_INTERNAL, "the format made nothing of an upload");
+		rc = u->err.code != 0 ? u->err.code : rc;
+		if (rc != 0 && err != NULL)
+			*err = u->err;
+	}
+	json_decref(facts);
+	return rc;
+}
+
+/* ---- making it ---- */
+
+struct unit_ids {
+	int64_t id[UNITS_MAX];
+	size_t count;
+	struct uuid uuid; /* of the file's */
+};
+
+/* In the transaction that looks for the artifact. `all`: with what goes into the repository beside it. */
+static int put(struct api *api, struct txn *t, const struct sluice_upload *u, const json_t *unit, bool all,
+	struct unit_ids *out, struct err *err)
+{
+	char *labels = json_dumps(json_object_get(unit, "labels"), JSON_COMPACT);
+	int64_t artifact_id, size;
+	uint8_t digest[32];
+	struct uuid other;
+	bool is_new;
+	int rc = hex_parse(slice_str(api_row_str(unit, "sha256")), digest, sizeof(digest));
+
+	if (rc == 0)
+		rc = api_saved(api, t, digest, &artifact_id, &size, err);
+	out->count = 0;
+	for (size_t i = 0; rc == 0 && i < (all ? u->count : 1); i++) {
+		const struct made *m = &u->units[i];
+		struct unit_new n = {
+			.type = slice_str(m->type),
+			.natural_key = slice_str(m->key),
+			.extra = slice_str(m->extra),
+			.labels = i == 0 && labels != NULL ? slice_str(labels) : SLICE_NULL,
+			.relative_path = m->path != NULL ? slice_str(m->path) : SLICE_NULL,
+			.artifact_id = artifact_id,
+		};
+
+		rc = catalog_unit_put(t, &n, &out->id[out->count++], i == 0 ? &out->uuid : &other, &is_new, err);
+	}
 	free(labels);
 	return rc;
 }
 
-static int make(struct api *api, const struct api_resource *r, const json_t *unit, int64_t *id, struct uuid *uuid,
+static int make(struct api *api, const struct api_resource *r, const json_t *unit, bool all, struct unit_ids *out,
 	struct err *err)
 {
+	struct sluice_upload u = {.resource = r, .fd = -1};
 	struct txn *t = NULL;
-	int rc = catalog_write(api->catalog, &t, err);
+	int rc = describe(api, unit, &u, err);
 
 	if (rc == 0)
-		rc = put(api, t, r, unit, id, uuid, err);
+		rc = catalog_write(api->catalog, &t, err);
+	if (rc == 0)
+		rc = put(api, t, &u, unit, all, out, err);
 	if (rc == 0)
 		rc = txn_commit(&t, err);
 	txn_end(&t);
+	upload_fini(&u);
 	return rc;
 }
 
-static json_t *unit_of(const json_t *options, const char *sha256)
+/* With the format's own options, which are texts. */
+static json_t *unit_of(const struct api_resource *r, const json_t *options, const char *sha256)
 {
-	json_t *labels = json_object_get(options, "pulp_labels");
+	const struct sluice_field *f = r->format->upload_fields;
+	json_t *labels = json_object_get(options, "pulp_labels"), *own = json_object();
+	json_t *path = json_object_get(options, "relative_path");
 
-	return json_pack("{s:O, s:s?, s:o}", "relative_path", json_object_get(options, "relative_path"), "sha256",
-		sha256, "labels", labels != NULL ? json_incref(labels) : json_object());
+	for (; f != NULL && f->name != NULL; f++)
+		if (json_object_get(options, f->name) != NULL)
+			(void)json_object_set(own, f->name, json_object_get(options, f->name));
+	return json_pack("{s:o, s:s?, s:o, s:o}", "relative_path", path != NULL ? json_incref(path) : json_null(),
+		"sha256", sha256, "labels", labels != NULL ? json_incref(labels) : json_object(), "options", own);
 }
 
 void api_action_upload(struct api_ctx *x, const struct api_route *rt)
@@ -167,21 +300,22 @@ void api_action_upload(struct api_ctx *x, const struct api_route *rt)
 	json_t *options = NULL, *unit = NULL, *row = NULL;
 	struct err err = ERR_INIT;
 	char text[UUID_STR];
+	struct unit_ids ids;
 	const char *sha256;
-	struct uuid uuid;
-	int64_t id;
 	int rc;
 
-	if (!api_options_read(x, api_unit_upload_fields, &options))
+	if (!api_options_read(x, r->upload_fields, &options))
 		return;
 	if (!source_of(x, options, &sha256))
 		goto out;
-	unit = unit_of(options, sha256);
+	unit = unit_of(r, options, sha256);
 	api_txn_end(x);
-	rc = make(x->api, r, unit, &id, &uuid, &err);
+	rc = make(x->api, r, unit, false, &ids, &err);
 	if (rc == 0)
-		rc = api_row_find(x, r, SLICE_NULL, slice_str(uuid_str(&uuid, text)), &row, &err);
-	if (rc < 0) {
+		rc = api_row_find(x, r, SLICE_NULL, slice_str(uuid_str(&ids.uuid, text)), &row, &err);
+	if (rc == -ERR_INVAL) { /* refused by the format */
+		api_reply_field(x, "non_field_errors", "%s", err.msg);
+	} else if (rc < 0) {
 		api_reply_err(x, rc, &err);
 	} else {
 		api_reply_location(x, api_href(x, r, row));
@@ -233,7 +367,7 @@ void api_unit_create_by(struct api_ctx *x, const struct api_resource *r, json_t 
 		api_lock(x, &locks, true, api_prn(x, api_resource_of(x->api, "uploads", NULL), upload));
 	api_dispatch(x, API_TASK_CREATE,
 		json_pack("{s:s, s:o, s:o, s:O, s:s?, s:s?, s:O?}", "resource", r->path, "unit",
-			unit_of(options, sha256), "repository",
+			unit_of(r, options, sha256), "repository",
 			repository != NULL ? json_incref(repository) : json_null(), "overwrite",
 			json_object_get(options, "overwrite"), "upload", upload, "file_url",
 			api_row_str(options, "file_url"), "downloader_config",
@@ -280,19 +414,19 @@ int api_unit_make(struct task *t, struct api_ctx *x, const struct api_resource *
 	const char *repository = api_row_str(args, "repository");
 	char text[UUID_STR];
 	json_t *row = NULL, *unit = json_deep_copy(json_object_get(args, "unit"));
-	struct uuid uuid;
-	int64_t id;
+	struct unit_ids ids;
 	int rc = take_upload(x, api_row_str(args, "upload"), unit, err);
 
 	if (rc == 0)
 		rc = take_url(t, x, args, unit, err);
 	if (rc == 0)
-		rc = make(x->api, r, unit, &id, &uuid, err);
+		rc = make(x->api, r, unit, repository != NULL, &ids, err);
 	json_decref(unit);
 	if (rc == 0 && repository != NULL)
-		rc = x->api->add_units(t, repository, &id, 1, !json_is_false(json_object_get(args, "overwrite")), err);
+		rc = x->api->add_units(
+			t, repository, ids.id, ids.count, !json_is_false(json_object_get(args, "overwrite")), err);
 	if (rc == 0)
-		rc = api_row_find(x, r, SLICE_NULL, slice_str(uuid_str(&uuid, text)), &row, err);
+		rc = api_row_find(x, r, SLICE_NULL, slice_str(uuid_str(&ids.uuid, text)), &row, err);
 	if (rc < 0)
 		return rc;
 	task_result(t, api_show_row(x, r, row, NULL));

@@ -35,6 +35,8 @@ static int insert(struct txn *t, const struct unit_new *n, int64_t *id, struct u
 	if (rc < 0)
 		return rc;
 	*id = db_last_id(txn_db(t));
+	if (n->relative_path.n == 0)
+		return 0;
 	return db_do(txn_db(t),
 		"INSERT INTO content_artifact (content_id, relative_path, artifact_id) VALUES ($1, $2, $3)", err,
 		DB_I64(*id), DB_TEXT(n->relative_path), DB_I64(n->artifact_id));
@@ -50,6 +52,8 @@ int catalog_unit_put(
 	*is_new = rc == 0;
 	if (*is_new)
 		return insert(t, n, id, uuid, err);
+	if (n->relative_path.n == 0)
+		return 0;
 	return db_do(txn_db(t),
 		"UPDATE content_artifact SET artifact_id = $1 WHERE content_id = $2 AND relative_path = $3 AND "
 		"artifact_id IS "

@@ -12,7 +12,7 @@ struct unit_new {
 	struct slice natural_key;   /* unique within the type */
 	struct slice extra;         /* JSON object; n == 0: {} */
 	struct slice labels;        /* likewise */
-	struct slice relative_path; /* of its one artifact */
+	struct slice relative_path; /* of its one artifact; n == 0: it has none */
 	int64_t artifact_id;
 };
 /* Makes the unit, unless it is there: then it stays as it is, but gets the artifact if it has none. */

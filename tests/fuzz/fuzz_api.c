@@ -29,12 +29,20 @@ static int add_units(struct task *t, const char *repository_uuid, const int64_t 
 	return 0;
 }
 
-static int unit_of(const char *relative_path, const char *sha256, int64_t size, char *key, size_t key_cap, char *extra,
-	size_t extra_cap)
+static int upload(const struct sluice_upload_host *h, struct sluice_upload *u)
 {
-	(void)snprintf(key, key_cap, "%s\n%s", relative_path, sha256);
-	(void)snprintf(extra, extra_cap, "{}");
-	return 0;
+	const char *path = h->get(u, "relative_path");
+	char key[4096], extra[64];
+	struct sluice_artifact artifact = {.relative_path = path};
+	struct sluice_unit unit = {.type = "file.file",
+		.natural_key = key,
+		.extra_json = extra,
+		.artifacts = &artifact,
+		.artifact_count = 1};
+
+	(void)snprintf(key, sizeof(key), "%s\n%s", path, h->get(u, "sha256"));
+	(void)snprintf(extra, sizeof(extra), "{}");
+	return h->unit(u, &unit);
 }
 
 static const struct sluice_format format = {
@@ -48,7 +56,7 @@ static const struct sluice_format format = {
 	.content_plural = "files",
 	.task_sync = "sync",
 	.task_publish = "publish",
-	.unit_of = unit_of,
+	.upload = upload,
 };
 static const struct sluice_format *const formats[] = {&format, NULL};
 static struct task_handler handlers[32] = {

@@ -97,6 +97,18 @@ static const struct sluice_field repository_fields[] = {
 	{.name = NULL},
 };
 
+static const struct sluice_field upload_fields[] = {
+	{.name = "distribution",
+		.type = SLUICE_STRING,
+		.nullable = true,
+		.help = "distribution that it is put into (default: " DEB_UPLOAD_DISTRIBUTION ")"},
+	{.name = "component",
+		.type = SLUICE_STRING,
+		.nullable = true,
+		.help = "component that it is put into (default: " DEB_UPLOAD_COMPONENT ")"},
+	{.name = NULL},
+};
+
 static const struct sluice_content_type more_content[] = {
 	{DEB_MEMBER, "package_release_components", "PackageReleaseComponent", member_fields},
 	{DEB_RELEASE_FILE, "release_files", "ReleaseFile", file_fields},
@@ -145,4 +157,7 @@ const struct sluice_format deb_format = {
 	.more_publications = more_publications,
 	.sync = deb_sync,
 	.publish = deb_publish,
+	.upload = deb_upload,
+	.upload_names = true,
+	.upload_fields = upload_fields,
 };

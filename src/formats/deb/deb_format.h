@@ -24,6 +24,11 @@ extern const struct sluice_format deb_format;
 
 int deb_sync(const struct sluice_sync_host *h, struct sluice_sync *s);
 int deb_publish_verbatim(const struct sluice_publish_host *h, struct sluice_publish *p);
+/* What packages without a place get, and where a package is said to be without that being asked for. */
+#define DEB_UPLOAD_DISTRIBUTION "pulp"
+#define DEB_UPLOAD_COMPONENT "upload"
+
+int deb_upload(const struct sluice_upload_host *h, struct sluice_upload *u);
 int deb_publish(const struct sluice_publish_host *h, struct sluice_publish *p);
 
 #endif

@@ -161,26 +161,23 @@ static int declare_member(struct indexing *x, const struct package *p)
 		   *component = x->d->flat ? DEB_FLAT_COMPONENT : x->component;
 	struct buf key = BUF_INIT(0);
 	struct sluice_unit unit = {.type = DEB_MEMBER};
-	json_t *o = NULL;
 	char *extra = NULL;
 	int rc, known;
 
 	if (component == NULL) /* a Release that does not name its components */
 		return 0;
-	buf_addf(&key, "%s\n%s\n%s\n%s", p->path, p->identity, distribution, component);
+	package_member_key(p->path, p->identity, distribution, component, &key);
 	rc = key.failed == 0 ? seen_add(&ds->seen, key.p, "") : -ERR_NOMEM;
 	unit.natural_key = key.p;
 	known = rc == 1 ? ds->h->known(ds->s, &unit) : 0;
 	if (rc == 1 && known == 0) {
-		o = json_pack("{s:s, s:s, s:s}", "path", p->path, "distribution", distribution, "component", component);
-		extra = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+		extra = package_member_json(p->path, distribution, component);
 		unit.extra_json = extra;
 		rc = extra != NULL ? ds->h->unit(ds->s, &unit) : -ERR_NOMEM;
 	}
 	if (rc == -ERR_NOMEM)
 		rc = deb_no_memory(ds);
 	free(extra);
-	json_decref(o);
 	buf_fini(&key);
 	return known < 0 ? known : MIN(rc, 0);
 }

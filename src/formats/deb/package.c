@@ -174,6 +174,21 @@ void package_fini(struct package *p)
 	free(TAKE(p->extra_json));
 }
 
+int package_member_key(
+	const char *path, const char *identity, const char *distribution, const char *component, struct buf *key)
+{
+	return buf_addf(key, "%s\n%s\n%s\n%s", path, identity, distribution, component);
+}
+
+char *package_member_json(const char *path, const char *distribution, const char *component)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s}", "path", path, "distribution", distribution, "component", component);
+	char *extra = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	json_decref(o);
+	return extra;
+}
+
 /* Values go back as they came: continuation lines carry their line ends and blanks. */
 static int write_field(struct buf *out, const char *name, const json_t *value)
 {

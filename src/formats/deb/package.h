@@ -30,6 +30,11 @@ int package_parse(const struct stanza *s, struct package *out, struct err *err);
 int package_fields_read(const struct stanza *s, struct package *p, struct err *err);
 void package_fini(struct package *p);
 
+/* The unit that says that the package is in that component: its key, appended, and its fields, malloc'ed (NULL: no memory). */
+int package_member_key(
+	const char *path, const char *identity, const char *distribution, const char *component, struct buf *key);
+char *package_member_json(const char *path, const char *distribution, const char *component);
+
 /* The stanza of a unit's file, with its empty line, appended; *architecture: as it says. -ERR_INVAL: its fields are not what package_parse makes; -ERR_NOMEM. */
 int package_write(const struct sluice_file *f, struct buf *out, char *architecture, size_t cap);
 

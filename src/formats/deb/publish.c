@@ -272,6 +272,7 @@ static int take_file(void *arg, const struct sluice_file *f)
 	uint64_t package = slice_hash(slice_str(f->relative_path));
 	char architecture[64];
 	size_t place;
+	bool placed;
 	int rc;
 
 	if (strcmp(f->type, DEB_PACKAGE) != 0)
@@ -283,9 +284,16 @@ static int take_file(void *arg, const struct sluice_file *f)
 	if (package_write(f, &x->stanza, architecture, sizeof(architecture)) != 0)
 		return x->h->fail(x->p, "the package '%s' cannot be listed: its fields are not what they should be",
 			f->relative_path);
-	for (size_t i = first_member(x, package);
-		rc == 0 && x->structured && i < x->member_count && x->members[i].package == package; i++)
+	place = first_member(x, package);
+	placed = place < x->member_count && x->members[place].package == package;
+	for (size_t i = place; rc == 0 && x->structured && i < x->member_count && x->members[i].package == package; i++)
 		rc = add_to_index(x, x->members[i].place, architecture);
+	/* Nothing says where: uploaded, and added by itself. */
+	if (rc == 0 && x->structured && !placed) {
+		rc = find_place(x, DEB_UPLOAD_DISTRIBUTION, DEB_UPLOAD_COMPONENT, &place);
+		if (rc == 0)
+			rc = add_to_index(x, place, architecture);
+	}
 	if (rc == 0 && x->simple)
 		rc = find_place(x, "default", "all", &place);
 	if (rc == 0 && x->simple)

@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct sluice_field repository_fields[] = {
 	{.name = "manifest",
@@ -36,6 +37,23 @@ int file_unit_of(const char *relative_path, const char *sha256, int64_t size, ch
 	return key_n < 0 || (size_t)key_n >= key_cap || extra_n < 0 || (size_t)extra_n >= extra_cap ? -ERR_INVAL : 0;
 }
 
+static int file_upload(const struct sluice_upload_host *h, struct sluice_upload *u)
+{
+	const char *path = h->get(u, "relative_path"), *sha256 = h->get(u, "sha256"), *size = h->get(u, "size");
+	char key[FILE_KEY_CAP], extra[FILE_EXTRA_CAP];
+	struct sluice_artifact artifact = {.relative_path = path};
+	struct sluice_unit unit = {.type = file_format.content_type,
+		.natural_key = key,
+		.extra_json = extra,
+		.artifacts = &artifact,
+		.artifact_count = 1};
+
+	if (path == NULL || sha256 == NULL || size == NULL ||
+		file_unit_of(path, sha256, strtoll(size, NULL, 10), key, sizeof(key), extra, sizeof(extra)) != 0)
+		return h->fail(u, "it cannot be a file of a repository");
+	return h->unit(u, &unit);
+}
+
 const struct sluice_format file_format = {
 	.abi = SLUICE_FORMAT_ABI,
 	.name = "file",
@@ -54,5 +72,5 @@ const struct sluice_format file_format = {
 	.task_publish = "pulp_file.app.tasks.publishing.publish",
 	.sync = file_sync,
 	.publish = file_publish,
-	.unit_of = file_unit_of,
+	.upload = file_upload,
 };

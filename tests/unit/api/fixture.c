@@ -22,12 +22,22 @@ static const struct sluice_field file_fields[] = {
 		.help = "name"},
 	{.name = NULL},
 };
-static int unit_of(const char *relative_path, const char *sha256, int64_t size, char *key, size_t key_cap, char *extra,
-	size_t extra_cap)
+static int upload(const struct sluice_upload_host *h, struct sluice_upload *u)
 {
-	(void)snprintf(key, key_cap, "%s\n%s", relative_path, sha256);
-	(void)snprintf(extra, extra_cap, "{\"size\":%lld}", (long long)size);
-	return strcmp(relative_path, "no/unit") == 0 ? -1 : 0;
+	const char *path = h->get(u, "relative_path");
+	char key[4096], extra[64];
+	struct sluice_artifact artifact = {.relative_path = path};
+	struct sluice_unit unit = {.type = "file.file",
+		.natural_key = key,
+		.extra_json = extra,
+		.artifacts = &artifact,
+		.artifact_count = 1};
+
+	if (strcmp(path, "no/unit") == 0)
+		return (h->fail)(u, "no unit can be made of '%s'", path);
+	(void)snprintf(key, sizeof(key), "%s\n%s", path, h->get(u, "sha256"));
+	(void)snprintf(extra, sizeof(extra), "{\"size\":%s}", h->get(u, "size"));
+	return h->unit(u, &unit);
 }
 
 static const struct sluice_format file_format = {
@@ -43,7 +53,7 @@ static const struct sluice_format file_format = {
 	.content_plural = "files",
 	.task_sync = "test.file.sync",
 	.task_publish = "test.file.publish",
-	.unit_of = unit_of,
+	.upload = upload,
 };
 static const struct sluice_field box_fields[] = {
 	{.name = "depth", .type = SLUICE_INTEGER, .nullable = true, .help = "number"},

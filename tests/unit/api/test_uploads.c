@@ -74,7 +74,8 @@ static void test_a_unit_at_once(void **state)
 		"{\"pulp_href\":\"{u}\",\"pulp_labels\":{\"k\":\"v\"}}", NULL);
 	PLAY(f, {"GET", FILES, NULL, 200, "{\"count\":1}", "a=results.0.artifact"},
 		{"POST", FILES "upload/", "relative_path=d/b&artifact={a}", 201, "{\"artifact\":\"{a}\"}", NULL},
-		{"POST", FILES "upload/", "relative_path=no/unit&artifact={a}", 500, NULL, NULL},
+		{"POST", FILES "upload/", "relative_path=no/unit&artifact={a}", 400,
+			"{\"non_field_errors\":[\"no unit can be made of 'no/unit'\"]}", NULL},
 		{"GET", FILES "upload/", NULL, 405, NULL, NULL}, {"GET", FILES, NULL, 200, "{\"count\":2}", NULL},
 		{"GET", "tasks/", NULL, 200, "{\"count\":0}", NULL});
 }
