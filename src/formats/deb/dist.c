@@ -10,9 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+struct small {
+	struct deb_sync *ds;
+	const char *path;
+	struct buf *into;
+};
+
 static int take_piece(void *arg, const char *p, size_t n)
 {
-	return buf_add(arg, p, n);
+	struct small *f = arg;
+	int rc = buf_add(f->into, p, n);
+
+	if (rc == -ERR_LIMIT)
+		return f->ds->h->fail(f->ds->s, "'%s' is larger than %zu bytes", f->path, RELEASE_MAX);
+	return rc == 0 ? 0 : deb_no_memory(f->ds);
 }
 
 static void path_in(const struct dist *d, const char *name, char out[DEB_PATH_CAP])
@@ -25,6 +36,7 @@ static int fetch_small(struct deb_sync *ds, const struct dist *d, const char *na
 	struct buf *into, struct sluice_fetched *out)
 {
 	char path[DEB_PATH_CAP], url[DEB_URL_CAP];
+	struct small small = {ds, path, into};
 	struct sluice_digest digest = {.algorithm = "sha256", .hex = sha256};
 	struct sluice_fetch what = {
 		.url = url,
@@ -34,7 +46,7 @@ static int fetch_small(struct deb_sync *ds, const struct dist *d, const char *na
 		.digests = &digest,
 		.digest_count = sha256 != NULL,
 		.take = take_piece,
-		.arg = into,
+		.arg = &small,
 	};
 	int rc;
 
@@ -42,11 +54,7 @@ static int fetch_small(struct deb_sync *ds, const struct dist *d, const char *na
 	buf_fini(into);
 	*into = BUF_INIT(RELEASE_MAX);
 	rc = deb_url(ds, path, url);
-	if (rc == 0)
-		rc = ds->h->fetch(ds->s, &what, out);
-	if (rc != 0 && into->failed == -ERR_LIMIT)
-		rc = ds->h->fail(ds->s, "'%s' is larger than %zu bytes", path, RELEASE_MAX);
-	return rc;
+	return rc == 0 ? ds->h->fetch(ds->s, &what, out) : rc;
 }
 
 int dist_fetch(struct deb_sync *ds, struct dist *d)

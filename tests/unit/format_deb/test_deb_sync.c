@@ -5,6 +5,8 @@
 #include "base/digest.h"
 #include "formats/deb/deb_format.h"
 
+#include <zlib.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -317,6 +319,49 @@ static void a_line_without_end(void **state)
 	buf_fini(&text);
 }
 
+/* An index that opens to a thousand times what it is; one that is not as large as Release says; a Release without end. The version is what it was. */
+static void what_is_out_of_proportion(void **state)
+{
+	struct bench *b = *state;
+	const char *remote = remote_of(b, "u", ONE_DIST ", 'max_retries': 0"), *repo = repository_of(b);
+	size_t n = (size_t)24 << 20, cap = (size_t)1 << 16;
+	char *blanks = malloc(n), *packed = malloc(cap), md5[DIGEST_HEX_MAX], sha256[DIGEST_HEX_MAX];
+	z_stream z = {.next_in = (unsigned char *)blanks,
+		.avail_in = (unsigned)n,
+		.next_out = (unsigned char *)packed,
+		.avail_out = (unsigned)cap};
+	struct buf text = BUF_INIT(0);
+	struct making m;
+
+	one_package(b, "x", BY_HASH, "a", "pool/a.deb", SLICE("deb"));
+	assert_string_equal(bench_sync(b, repo, remote, "'mirror': true"), "completed");
+
+	memset(blanks, '\n', n);
+	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	m = begin(b, "x", BY_HASH);
+	file(&m, INDEX ".gz", slice_of(packed, z.total_out), true);
+	end(&m, "");
+	deflateEnd(&z);
+	expect_failure(b, repo, remote, "bomb");
+
+	m = begin(b, "x", "");
+	digests_of(SLICE("Package: x\n"), md5, sha256);
+	site_put(b->up, "/debian/dists/x/" INDEX, SLICE("Package: x\n"));
+	buf_addf(&m.sha256, " %s 12 " INDEX "\n", sha256);
+	end(&m, "");
+	expect_failure(b, repo, remote, "11 bytes");
+
+	while (text.n <= (size_t)4 << 20)
+		buf_addf(&text, "X-%zu: y\n", text.n);
+	site_put(b->up, "/debian/dists/x/InRelease", buf_slice(&text));
+	expect_failure(b, repo, remote, "InRelease' is larger than");
+	assert_int_equal(bench_saved(b, repo, "pool/a.deb"), 0);
+	buf_fini(&text);
+	free(packed);
+	free(blanks);
+}
+
 static void an_index_of_other_bytes(void **state)
 {
 	struct bench *b = *state;
@@ -342,6 +387,7 @@ int main(void)
 		TEST(what_is_chosen_must_be_there),
 		TEST(bad_upstreams),
 		TEST(a_line_without_end),
+		TEST(what_is_out_of_proportion),
 		TEST(an_index_of_other_bytes),
 	};
 
