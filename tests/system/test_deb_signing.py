@@ -6,6 +6,7 @@ import tempfile
 import pytest
 
 import debarchive
+import rpms
 from debarchive import Apt, Archive, Key
 from test_deb import Deb, line
 
@@ -149,3 +150,26 @@ def test_what_is_not_signed_well_is_not_published(sluice, upstream, keys, tmp_pa
     refused("there is no signing service")
     assert "there is no signing service 'svc'" in sluice.cli("signing-service", "remove", "svc", check=False).stderr
     assert "a-secret-passphrase" not in sluice.log()
+
+
+@rpms.needs_tools
+def test_repomd_is_signed_and_dnf_believes_it(sluice, upstream, keys, tmp_path):
+    """The same service, for rpm: with repo_gpgcheck, by its key alone."""
+    good, other = keys
+    add(sluice, "rpm", signer(tmp_path / "sign", good, clear="x", detached="repomd.xml.asc"), good, tmp_path)
+    repo = rpms.Rpms(tmp_path / "up")
+    repo.build("lion", "1.0", into="Packages")
+    repo.createrepo()
+    repo.put(upstream, "/r/")
+    remote = sluice.api.do("POST", "remotes/rpm/rpm/", name="r", url=upstream.url("/r/"), policy="on_demand")
+    r = sluice.api.do("POST", "repositories/rpm/rpm/", name="r", remote=remote["pulp_href"], autopublish=True,
+                      metadata_signing_service=services(sluice)["rpm"]["pulp_href"])
+    sluice.api.do("POST", "distributions/rpm/rpm/", name="r", base_path="r", repository=r["pulp_href"])
+    sluice.api.sync(r, sync_policy="additive")
+    base = sluice.base + "/pulp/content/r/"
+    assert sluice.get("r/repodata/repomd.xml.key").text == good.public
+    dnf = rpms.Dnf(tmp_path / "dnf", {"r": base}, repo_gpgcheck=1, gpgkey=base + "repodata/repomd.xml.key")
+    assert dnf.available() == ["lion-1.0-1.noarch"]
+    (tmp_path / "other.asc").write_text(other.public)
+    dnf = rpms.Dnf(tmp_path / "dnf2", {"r": base}, repo_gpgcheck=1, gpgkey=f"file://{tmp_path}/other.asc")
+    assert dnf.run("makecache", check=False).returncode != 0

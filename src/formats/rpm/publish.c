@@ -573,6 +573,13 @@ static int write_notes(struct publishing *x, const struct note_file *f)
 	return rc;
 }
 
+static const char *signer(struct publishing *x)
+{
+	const char *own = x->host->get(x->publish, "publication.metadata_signing_service");
+
+	return own != NULL ? own : x->host->get(x->publish, "repository.metadata_signing_service");
+}
+
 static int write_repomd(struct publishing *x)
 {
 	struct buf *b = &x->text;
@@ -589,7 +596,16 @@ static int write_repomd(struct publishing *x)
 	rc = x->host->file_begin(x->publish, RPM_REPOMD);
 	if (rc == 0)
 		rc = x->host->file_write(x->publish, b->p, b->n);
-	return rc == 0 ? x->host->file_end(x->publish) : rc;
+	if (rc == 0)
+		rc = x->host->file_end(x->publish);
+	if (rc == 0 && signer(x) != NULL)
+		rc = x->host->sign(x->publish, &(struct sluice_sign){.service = signer(x),
+						       .name = "repomd.xml",
+						       .data = b->p,
+						       .size = b->n,
+						       .detached = RPM_REPOMD ".asc",
+						       .key = RPM_REPOMD ".key"});
+	return rc;
 }
 
 /* ---- from begin to end ---- */
@@ -621,8 +637,10 @@ static int regenerate(struct publishing *x)
 	}
 	if (rc != 0)
 		return rc;
-	/* The version is what upstream has, and upstream's metadata is there: nothing is better than that. */
-	if (x->mirrored >= 0 && x->mirrored == x->packages && x->mirrored_notes == (int64_t)x->notes.count)
+	/* The version is what upstream has, and upstream's metadata is there: nothing is better than that, unless it shall be
+	 * signed here. */
+	if (x->mirrored >= 0 && x->mirrored == x->packages && x->mirrored_notes == (int64_t)x->notes.count &&
+		signer(x) == NULL)
 		return x->host->set(x->publish, "checksum_type", "\"unknown\"");
 	if (x->cap == 0 && (rc = grow(x)) != 0)
 		return rc;

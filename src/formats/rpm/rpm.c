@@ -246,6 +246,10 @@ static const struct sluice_field publication_fields[] = {
 		.choices = layouts,
 		.default_json = "\"nested_alphabetically\"",
 		.help = "where packages are: Packages/f/foo.rpm, Packages/foo.rpm, or with their digest in the path"},
+	{.name = "metadata_signing_service",
+		.type = SLUICE_SIGNING_SERVICE,
+		.nullable = true,
+		.help = "what signs repomd.xml; of a publication null: the repository's"},
 	{.name = NULL},
 };
 
