@@ -1,6 +1,6 @@
 /* `sluice complete -- WORD…`: what the last word can become, a candidate on a line, a tab and what it is. Shells call it when TAB is
  * pressed (completion/). Commands, options and words come from the tables, names of objects from the server, which has a second to
- * answer: who waits is at a keyboard. Whatever goes wrong there are no candidates, and no message. */
+ * answer (SLUICE_COMPLETION_MS): who waits is at a keyboard. Whatever goes wrong there are no candidates, and no message. */
 #include "base/check.h"
 #include "base/url.h"
 #include "cmd/commands.h"
@@ -8,9 +8,11 @@
 #include "cmd/remote_ops.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SERVER_MS 1000
+#define SERVER_MS_MAX 60000
 #define NAMES 100
 
 /* The line as far as it is typed. */
@@ -106,6 +108,14 @@ static void add_rows(struct typed *t, const struct object_kind *kind, const json
 	}
 }
 
+static long server_ms(void)
+{
+	int64_t ms;
+
+	return slice_to_i64(slice_str(getenv("SLUICE_COMPLETION_MS")), SERVER_MS_MAX, &ms) == 0 && ms > 0 ? (long)ms
+													  : SERVER_MS;
+}
+
 static void add_names(struct typed *t, const struct object_kind *kind)
 {
 	const struct object_type *type = kind->lists_all ? NULL : kind->types;
@@ -114,7 +124,7 @@ static void add_names(struct typed *t, const struct object_kind *kind)
 
 	if (options_typed(t, &o) < 0 || client_open(&o, &c, NULL) < 0)
 		return;
-	client_limit(c, SERVER_MS);
+	client_limit(c, server_ms());
 	do {
 		struct buf path = BUF_INIT(65536);
 		json_t *page = NULL;

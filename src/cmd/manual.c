@@ -165,6 +165,7 @@ static void add_tail(struct buf *out, const char *name)
 		{"SLUICE_ADMIN_PASSWORD",
 			"Password of the user admin: at a start of the server it is set, else it is used."},
 		{"SLUICE_CONFIG", "Settings file, where --config is not given."},
+		{"SLUICE_COMPLETION_MS", "How long completion waits for names from the server, in milliseconds: 1000."},
 	};
 
 	buf_adds(out,

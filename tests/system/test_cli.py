@@ -358,10 +358,13 @@ def test_acs_refresh(shared, shared_upstream):
 # ---- completion and manual pages
 
 
-def complete(server, *words, env=None):
+PATIENT = {"SLUICE_COMPLETION_MS": "30000"}
+
+
+def complete(server, *words, env=PATIENT):
     """What TAB offers for the last word: candidates, without what they are."""
-    r = subprocess.run([str(BINARY), "complete", "--", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20 * SLOW,
-                       env=server.environment(SLUICE_DATA=server.data, **(env or {})))
+    r = subprocess.run([str(BINARY), "complete", "--", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=40 * SLOW,
+                       env=server.environment(SLUICE_DATA=server.data, **env))
     assert r.returncode == 0 and r.stderr == "", r
     return [line.split("\t")[0] for line in r.stdout.splitlines()]
 
@@ -386,7 +389,7 @@ def test_completion(shared):
 
 def test_completion_does_not_wait_for_a_server_that_hangs(shared):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert complete(shared, "--server", f"http://127.0.0.1:{silent.getsockname()[1]}", "remote", "show", "") == []
+        assert complete(shared, "--server", f"http://127.0.0.1:{silent.getsockname()[1]}", "remote", "show", "", env={}) == []
 
 
 def type_into(argv, typed, env):
@@ -417,7 +420,8 @@ def test_tab_in_a_real_shell(shared, tmp_path, shell):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sluice").symlink_to(BINARY)
     scripts = ROOT / "src/cmd/completion"
-    env = shared.environment(SLUICE_DATA=shared.data, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", TERM="dumb", ZDOTDIR=tmp_path, HOME=tmp_path)
+    env = shared.environment(SLUICE_DATA=shared.data, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", TERM="dumb", ZDOTDIR=tmp_path, HOME=tmp_path,
+                             **PATIENT)
     if shell == "bash":
         (tmp_path / "rc").write_text(f"source '{scripts}/sluice.bash'\nPS1='ready> '\n")
         argv = ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"]
