@@ -50,6 +50,13 @@ class Authority:
         key.chmod(0o600)
         return chain, key
 
+    def revoke(self, *serials):
+        """A list of revoked certificates, which ends tomorrow."""
+        index, conf = self.directory / "index.txt", self.directory / "ca.conf"
+        index.write_text("".join(f"R\t391231235959Z\t200101000000Z\t{s:02X}\tunknown\t/CN=revoked\n" for s in serials))
+        conf.write_text(f"[ca]\ndefault_ca=x\n[x]\ndatabase={index}\ndefault_md=sha256\ndefault_crl_days=1\n")
+        return openssl("ca", "-gencrl", "-config", conf, "-keyfile", self.key, "-cert", self.pem)
+
 
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory):
@@ -348,6 +355,11 @@ def test_guards_judge_the_certificate_of_the_connection(serve, ca, tmp_path):
         session = c.session
     with s.connect(context, session=session) as c:
         assert c.session_reused and ask(c, "r/a.bin")[0] == 200
+        # revoked: from then on, on the connection that was let pass, too; and the list can be renewed
+        for serials, answers in (((7,), 200), ((7, 2), 403), ((), 200)):
+            api.do("PATCH", guard["pulp_href"], crl=ca.revoke(*serials))
+            c.sendall(f"GET {CONTENT}r/a.bin HTTP/1.1\r\nHost: t\r\nRange: bytes=0-0\r\n\r\n".encode())
+            assert answer(c)[0] == (206 if answers == 200 else 403)
 
 
 # ---- the command line, and what stops the start

@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "catalog/db.h"
 #include "catalog/guard.h"
+#include "content/proofs.h"
+#include "guard/guard.h"
 #include "guard/signature.h"
 
 #include <stdatomic.h>
@@ -266,6 +268,66 @@ static void test_a_changed_guard_counts_at_once(void **state)
 	id_free(&client);
 }
 
+struct memory {
+	struct guards *guards;
+	struct proofs *proofs;
+	int64_t guard, now_s;
+};
+
+static void remember(struct memory *m, const struct proof_key *key, const struct id *who)
+{
+	struct guard_claim claim = {
+		.cert = slice_of((const char *)who->der, (size_t)who->der_n), .cert_is_der = true, .now_s = m->now_s};
+	struct guard_proof *p = NULL;
+
+	MUST(guard_prove(m->guards, m->guard, &claim, login, NULL, &p, &err));
+	assert_string_equal(guard_proof_why(p), "");
+	proofs_put(m->proofs, key, 1, p);
+	guard_proof_unref(&p);
+}
+
+/* Until the first of: the certificate's end, the end of a list above it, five minutes; and not into another generation. */
+static void test_how_long_a_decision_is_remembered(void **state)
+{
+	static const struct {
+		long cert_s, list_s, holds_s;
+	} rows[] = {{900, 900, 300}, {100, 900, 100}, {900, 50, 50}, {100, 50, 50}};
+	struct id root, client;
+	const struct id *none[] = {NULL};
+	struct memory m = {.now_s = time(NULL)};
+	struct service s;
+	struct file f;
+
+	id_make(&root, "root", NULL, true, NULL);
+	MUST(proofs_new(&m.proofs));
+	open_with(&s, &f, TRUSTED);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct proof_key key = {.b = {(uint8_t)i}};
+		char *crl = crl_make(&root, none, rows[i].list_s), *columns;
+		struct txn *t = NULL;
+
+		id_make(&client, "client", &root, false, &(struct id_opts){.from_s = -900, .to_s = rows[i].cert_s});
+		assert_true(asprintf(&columns, "ca_certificate = '%s', crl = '%s'", root.pem, crl) > 0);
+		m.guard = guard_new(&s, "certguard.x509", columns);
+		MUST(catalog_read(s.stock.catalog, &t, &err));
+		MUST(guards_load(t, NULL, &m.guards, &err));
+		txn_end(&t);
+		remember(&m, &key, &client);
+		assert_non_null(proofs_get(m.proofs, &key, 1, m.now_s));
+		/* dates have whole seconds, and were made a moment after now_s */
+		assert_non_null(proofs_get(m.proofs, &key, 1, m.now_s + rows[i].holds_s - 2));
+		assert_null(proofs_get(m.proofs, &key, 1, m.now_s + rows[i].holds_s + 30));
+		assert_null(proofs_get(m.proofs, &key, 2, m.now_s));
+		guards_free(&m.guards);
+		free(columns);
+		free(crl);
+		id_free(&client);
+	}
+	proofs_free(&m.proofs);
+	done_with(&s, &f);
+	id_free(&root);
+}
+
 static void test_rbac_guard(void **state)
 {
 	struct service s;
@@ -371,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_header_guard),
 		cmocka_unit_test(test_x509_guard),
 		cmocka_unit_test(test_a_changed_guard_counts_at_once),
+		cmocka_unit_test(test_how_long_a_decision_is_remembered),
 		cmocka_unit_test(test_rbac_guard),
 		cmocka_unit_test(test_composite_guard),
 		cmocka_unit_test(test_redirect_guard),
