@@ -29,6 +29,12 @@ static const struct api_kind *const kinds[] = {
 	&api_kinds_worker,
 	&api_kinds_signing_service,
 	&api_kinds_upload,
+	&api_kinds_user,
+	&api_kinds_group,
+	&api_kinds_group_member,
+	&api_kinds_role,
+	&api_kinds_user_role,
+	&api_kinds_group_role,
 };
 
 const struct sluice_format *api_format_named(const struct api *api, const char *name)

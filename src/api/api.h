@@ -90,7 +90,7 @@ extern const struct task_handler api_task_handlers[];
 extern const size_t api_task_handler_count;
 void api_tasks_bind(struct api *api); /* NULL: none */
 
-/* Makes the user `admin` with this password, or sets its password if that differs. */
+/* Makes the user `admin` with this password, or sets its password if that differs, and makes it an active administrator again. */
 int api_user_ensure_admin(struct catalog *c, const char *password, struct err *err);
 /* -ERR_NOTFOUND: there is no user `admin` yet. */
 int api_user_has_admin(struct catalog *c, struct err *err);

@@ -56,6 +56,7 @@ enum api_type {
 #define F_OPTION 0x400u   /* of an action or a create: no column */
 #define F_GENERIC 0x2000u /* only in the list of all types */
 #define F_BIG 0x1000u     /* an integer of up to 63 bits, not 31 */
+#define F_ADMIN 0x4000u   /* a secret: shown to administrators, empty for viewers */
 #define F_SHOWN 0x800u    /* F_OPTION that `show` makes a value for */
 
 /* Checks a value that has the right type and may replace it. NULL, or what is wrong with it (constant or of the arena). */
@@ -170,8 +171,9 @@ struct api_kind {
 	const char *plugin, *variant; /* one of several of this name, of no format: NAME/PLUGIN/VARIANT */
 	bool per_format; /* exists once for each format, and once as the list of all types (if in_generic) */
 	bool generic;
-	bool by_number;    /* objects are addressed by their number below a parent, else by uuid */
-	const char *below; /* nested: kind of the parent, whose column of this view is `parent_column` */
+	bool by_number; /* objects are addressed by their number below a parent, else by uuid */
+	const char *
+		below; /* nested: kind of the parent, whose column of this view is `parent_column`; without a format `name` has the whole path */
 	const char *parent_column;
 	const char *only_column, *only_value; /* rows of the view that count; NULL: all */
 	unsigned ops;
@@ -257,7 +259,8 @@ extern const struct api_kind api_kinds_acs, api_kinds_remote, api_kinds_reposito
 	api_kinds_all_versions, api_kinds_guard, api_kinds_guard_header, api_kinds_guard_rbac,
 	api_kinds_guard_composite, api_kinds_guard_x509, api_kinds_guard_rhsm, api_kinds_guard_redirect,
 	api_kinds_publication, api_kinds_distribution, api_kinds_content, api_kinds_artifact, api_kinds_task,
-	api_kinds_task_group, api_kinds_worker, api_kinds_signing_service;
+	api_kinds_task_group, api_kinds_worker, api_kinds_signing_service, api_kinds_user, api_kinds_group,
+	api_kinds_group_member, api_kinds_role, api_kinds_user_role, api_kinds_group_role;
 extern const struct api_field api_sync_fields[];         /* of every format */
 size_t api_content_types(const struct sluice_format *f); /* how many types of units it has */
 extern const struct api_field api_repair_fields[];       /* of repair/ */
@@ -278,6 +281,8 @@ struct api_ctx {
 	struct arena arena;
 	struct txn *txn;
 	int64_t user_id;
+	bool viewer;                        /* may read, and no secrets */
+	struct slice route_parent;          /* of what is below something */
 	json_t *body;                       /* an object */
 	bool form;                          /* the body's values are text */
 	struct api_form *files, *own_files; /* of a multipart form; the request's, or our own */
@@ -490,6 +495,12 @@ extern api_action_fn api_action_upload;
 void api_unit_create_by(struct api_ctx *x, const struct api_resource *r, json_t *values, json_t *options);
 int api_unit_make(struct task *t, struct api_ctx *x, const struct api_resource *r, struct err *err);
 
+/* ---- kind_user.c ---- */
+/* The object of this kind that the path is below. False: answered (404). */
+bool api_parent_row(struct api_ctx *x, const char *kind, json_t **row);
+/* For api_kind.destroy_by, of rows that rbac guards may go by. */
+void api_destroy_touching_guards(struct api_ctx *x, const struct api_resource *r, const json_t *row);
+
 /* ---- dispatch.c ---- */
 void api_lock(struct api_ctx *x, struct api_locks *l, bool exclusive, const char *resource);
 /* For api_kind.reserve, of kinds whose tasks change the row and nothing beside it. */
@@ -544,7 +555,9 @@ int api_yaml(struct buf *out, const json_t *v);
 /* ---- auth.c ---- */
 int api_auth_new(const struct settings *s, struct api_auth **out, struct err *err);
 void api_auth_free(struct api_auth **pa);
-/* 0: x->user_id is set. Negative: answered. */
+/* As it is stored. Slow on purpose. */
+int api_password_hash(const char *password, char *out, size_t cap, struct err *err);
+/* 0: x->user_id and x->viewer are set. Negative: answered. */
 int api_authenticate(struct api_ctx *x);
 
 #endif

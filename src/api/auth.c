@@ -83,7 +83,7 @@ void api_auth_free(struct api_auth **pa)
 
 /* ---- stored passwords ---- */
 
-static int password_hash(const char *password, char *out, size_t cap, struct err *err)
+int api_password_hash(const char *password, char *out, size_t cap, struct err *err)
 {
 	uint8_t salt[SALT_LEN], hash[HASH_LEN];
 	char salt_hex[2 * SALT_LEN + 1], hash_hex[2 * HASH_LEN + 1];
@@ -287,11 +287,20 @@ int api_login(void *api, struct slice authorization, const struct addr *client, 
 	else if (row == NULL || v == BAD || !json_is_true(json_object_get(row, "is_active")))
 		rc = err_set(err, -ERR_DENIED, "wrong credentials");
 	else
-		*out = (struct guard_user){api_row_int(row, "_id"), json_is_true(json_object_get(row, "is_staff"))};
+		*out = (struct guard_user){api_row_int(row, "_id"), json_is_true(json_object_get(row, "is_admin"))};
 out:
 	json_decref(row);
 	api_ctx_fini(&x);
 	return rc;
+}
+
+/* Administrators may do everything, viewers may read, and all others only fetch what guards let them. */
+static bool may_enter(struct api_ctx *x, const json_t *user)
+{
+	if (json_is_true(json_object_get(user, "is_admin")))
+		return true;
+	x->viewer = json_is_true(json_object_get(user, "is_viewer"));
+	return x->viewer && (x->req->method == HTTP_GET || x->req->method == HTTP_HEAD);
 }
 
 int api_authenticate(struct api_ctx *x)
@@ -331,7 +340,7 @@ int api_authenticate(struct api_ctx *x)
 		challenge(x, "Invalid username/password.");
 	} else if (!json_is_true(json_object_get(row, "is_active"))) {
 		challenge(x, "User inactive or deleted.");
-	} else if (!json_is_true(json_object_get(row, "is_staff"))) {
+	} else if (!may_enter(x, row)) {
 		api_reply_detail(x, 403, "You do not have permission to perform this action.");
 	} else {
 		x->user_id = api_row_int(row, "_id");
@@ -385,12 +394,13 @@ int api_user_ensure_admin(struct catalog *c, const char *password, struct err *e
 	rc = admin_row(t, &row, err);
 	if (rc < 0 && rc != -ERR_NOTFOUND)
 		goto out;
-	if (rc == 0 && password_matches(slice_str(password), api_row_str(row, "password")))
+	if (rc == 0 && password_matches(slice_str(password), api_row_str(row, "password")) &&
+		json_is_true(json_object_get(row, "is_staff")) && json_is_true(json_object_get(row, "is_active")))
 		goto out;
-	if ((rc = password_hash(password, hash, sizeof(hash), err)) < 0)
+	if ((rc = api_password_hash(password, hash, sizeof(hash), err)) < 0)
 		goto out;
 	if (row != NULL) {
-		values = json_pack("{s:s}", "password", hash);
+		values = json_pack("{s:s, s:b, s:b}", "password", hash, "is_staff", 1, "is_active", 1);
 		rc = row_update(t, view_find("user"), api_row_int(row, "_id"), values, err);
 	} else {
 		values = json_pack("{s:s, s:s, s:b, s:s}", "username", "admin", "password", hash, "is_staff", 1,

@@ -15,7 +15,8 @@ static int add_key(
 	if ((rc = query_where(q, by_number ? "number" : "uuid", QUERY_EQ, key, err)) < 0)
 		return rc;
 	if (parent.p != NULL)
-		rc = query_where(q, "repository", QUERY_EQ, parent, err);
+		rc = query_where(q, r->kind->parent_column != NULL ? r->kind->parent_column : "repository", QUERY_EQ,
+			parent, err);
 	if (rc == 0 && r->type != NULL && view_column_find(r->view, "type") != NULL)
 		rc = query_where(q, "type", QUERY_EQ, slice_str(r->type), err);
 	if (rc == 0 && r->kind->only_column != NULL)
@@ -142,7 +143,12 @@ static int create_now(struct api_ctx *x, const struct api_resource *r, json_t *v
 	if ((rc = api_insert(t, r, values, &id, &uuid, err)) == 0)
 		rc = txn_commit(&t, err);
 	txn_end(&t);
-	return rc < 0 ? rc : api_row_find(x, r, SLICE_NULL, slice_str(uuid_str(&uuid, text)), row, err);
+	if (rc < 0)
+		return rc;
+	/* what has no uuid is addressed by its number */
+	if (!r->view->dated)
+		(void)snprintf(text, sizeof(text), "%lld", (long long)id);
+	return api_row_find(x, r, SLICE_NULL, slice_str(r->view->dated ? uuid_str(&uuid, text) : text), row, err);
 }
 
 /* Another request was faster than our check of uniqueness: the same answer as if it had come a moment earlier. */

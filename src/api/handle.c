@@ -227,6 +227,7 @@ static bool enter(struct api_ctx *x, struct api_route *rt, const struct api_page
 		return false;
 	}
 	x->route_resource = rt->resource;
+	x->route_parent = rt->parent;
 	return (*page != NULL && (*page)->anonymous) || api_authenticate(x) == 0;
 }
 

@@ -60,7 +60,10 @@ static const struct api_field header_fields[] = {
 		.flags = F_REQUIRED,
 		.check = check_header_name,
 		.help = "field of the request that is looked at"},
-	{.name = "header_value", .type = T_STRING, .flags = F_REQUIRED, .help = "what it must hold, encoded in base64"},
+	{.name = "header_value",
+		.type = T_STRING,
+		.flags = F_REQUIRED | F_ADMIN,
+		.help = "what it must hold, encoded in base64"},
 	{.name = "jq_filter",
 		.type = T_STRING,
 		.flags = F_NULLABLE,
@@ -108,7 +111,10 @@ static int check_trust(struct api_ctx *x, const struct api_resource *r, const js
 
 /* ---- core.rbac ---- */
 
-static json_t *users_of(struct api_ctx *x, const json_t *row, bool objects)
+typedef int names_fn(struct txn *t, int64_t guard_id, char ***names, size_t *count, struct err *err);
+
+/* Whom it lets pass: texts, or objects with one member `key`. NULL: it cannot be found out. */
+static json_t *names_of(struct api_ctx *x, const json_t *row, names_fn *fn, const char *key)
 {
 	json_t *list = json_array();
 	struct err err = ERR_INIT;
@@ -116,24 +122,24 @@ static json_t *users_of(struct api_ctx *x, const json_t *row, bool objects)
 	struct txn *t;
 	size_t n = 0;
 
-	if (api_txn(x, &t, &err) < 0 || catalog_guard_users(t, api_row_int(row, "_id"), &names, &n, &err) < 0) {
+	if (api_txn(x, &t, &err) < 0 || fn(t, api_row_int(row, "_id"), &names, &n, &err) < 0) {
 		json_decref(list);
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, objects ? json_pack("{s:s}", "username", names[i]) : json_string(names[i]));
+		json_array_append_new(list, key != NULL ? json_pack("{s:s}", key, names[i]) : json_string(names[i]));
 	guard_users_free(&names, n);
 	return list;
 }
 
 static json_t *show_users(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
-	return users_of(x, row, true);
+	return names_of(x, row, catalog_guard_users, "username");
 }
 
-static json_t *show_none(struct api_ctx *x, const struct api_resource *r, const json_t *row)
+static json_t *show_groups(struct api_ctx *x, const struct api_resource *r, const json_t *row)
 {
-	return json_array();
+	return names_of(x, row, catalog_guard_groups, "name");
 }
 
 static const struct api_field rbac_fields[] = {
@@ -148,7 +154,7 @@ static const struct api_field rbac_fields[] = {
 	{.name = "groups",
 		.type = T_JSON,
 		.flags = F_READ_ONLY,
-		.show = show_none,
+		.show = show_groups,
 		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":"
 			  "\"string\"}}}}",
 		.help = "groups that it lets pass"},
@@ -166,39 +172,49 @@ static const struct api_field role_fields[] = {
 static bool check_role(struct api_ctx *x, const json_t *options)
 {
 	const char *role = api_row_str(options, "role");
-	const json_t *group = json_array_get(json_object_get(options, "groups"), 0);
 
-	if (strcmp(role, DOWNLOADER) != 0)
-		api_reply_field(x, "role", "Role '%s' is not one of this object: it has " DOWNLOADER ".", role);
-	else if (group != NULL)
-		api_reply_field(x, "groups", "Object with name=%s does not exist.", json_string_value(group));
-	else
+	if (strcmp(role, DOWNLOADER) == 0)
 		return true;
+	api_reply_field(x, "role", "Role '%s' is not one of this object: it has " DOWNLOADER ".", role);
 	return false;
 }
 
-static void change_roles(struct api_ctx *x, const struct api_route *rt,
-	int (*change)(struct txn *t, int64_t guard_id, struct slice username, struct err *err))
+typedef int change_fn(struct txn *t, int64_t guard_id, struct slice name, struct err *err);
+
+/* Each name of the option `field`. -ERR_NOTFOUND: answered. */
+static int change_each(struct api_ctx *x, struct txn *t, const json_t *row, const json_t *options, const char *field,
+	const char *what, change_fn *change, struct err *err)
 {
-	json_t *options = NULL, *row = NULL, *users, *user;
+	json_t *list = json_object_get(options, field), *name;
+	int rc = 0;
+	size_t i;
+
+	json_array_foreach(list, i, name) if (rc == 0)
+	{
+		rc = change(t, api_row_int(row, "_id"), slice_str(json_string_value(name)), err);
+		if (rc == -ERR_NOTFOUND)
+			api_reply_field(x, field, "Object with %s=%s does not exist.", what, json_string_value(name));
+	}
+	return rc;
+}
+
+static void change_roles(struct api_ctx *x, const struct api_route *rt, change_fn *user, change_fn *group)
+{
+	json_t *options = NULL, *row = NULL;
 	struct err err = ERR_INIT;
 	struct txn *t = NULL;
 	int rc = 0;
-	size_t i;
 
 	if (!api_row_of_route(x, rt, &row))
 		return;
 	if (!api_options_read(x, role_fields, &options) || !check_role(x, options))
 		goto out;
-	users = json_object_get(options, "users");
 	api_txn_end(x);
 	rc = catalog_write(x->api->catalog, &t, &err);
-	json_array_foreach(users, i, user) if (rc == 0)
-	{
-		rc = change(t, api_row_int(row, "_id"), slice_str(json_string_value(user)), &err);
-		if (rc == -ERR_NOTFOUND)
-			api_reply_field(x, "users", "Object with username=%s does not exist.", json_string_value(user));
-	}
+	if (rc == 0)
+		rc = change_each(x, t, row, options, "users", "username", user, &err);
+	if (rc == 0)
+		rc = change_each(x, t, row, options, "groups", "name", group, &err);
 	if (rc == 0)
 		rc = txn_commit(&t, &err);
 	txn_end(&t);
@@ -213,44 +229,49 @@ out:
 
 static void add_role(struct api_ctx *x, const struct api_route *rt)
 {
-	change_roles(x, rt, catalog_guard_grant);
+	change_roles(x, rt, catalog_guard_grant, catalog_guard_grant_group);
 }
 
 static void remove_role(struct api_ctx *x, const struct api_route *rt)
 {
-	change_roles(x, rt, catalog_guard_revoke);
+	change_roles(x, rt, catalog_guard_revoke, catalog_guard_revoke_group);
 }
 
 static void list_roles(struct api_ctx *x, const struct api_route *rt)
 {
 	struct err err = ERR_INIT;
-	json_t *row = NULL, *users;
+	json_t *row = NULL, *users, *groups;
 
 	if (!api_row_of_route(x, rt, &row))
 		return;
-	users = users_of(x, row, false);
-	if (users == NULL)
+	users = names_of(x, row, catalog_guard_users, NULL);
+	groups = names_of(x, row, catalog_guard_groups, NULL);
+	if (users == NULL || groups == NULL)
 		api_reply_err(x, -ERR_NOMEM, &err);
-	else if (json_array_size(users) == 0)
+	else if (json_array_size(users) + json_array_size(groups) == 0)
 		api_reply(x, 200, json_pack("{s:[]}", "roles"));
 	else
 		api_reply(x, 200,
-			json_pack("{s:[{s:s, s:O, s:[]}]}", "roles", "role", DOWNLOADER, "users", users, "groups"));
+			json_pack("{s:[{s:s, s:O, s:O}]}", "roles", "role", DOWNLOADER, "users", users, "groups",
+				groups));
 	json_decref(users);
+	json_decref(groups);
 	json_decref(row);
 }
 
-/* Only administrators use the API. */
 static void my_permissions(struct api_ctx *x, const struct api_route *rt)
 {
 	json_t *row = NULL;
 
 	if (!api_row_of_route(x, rt, &row))
 		return;
-	api_reply(x, 200,
-		json_pack("{s:[s, s, s, s, s]}", "permissions", "core.change_rbaccontentguard",
-			"core.delete_rbaccontentguard", "core.download_rbaccontentguard",
-			"core.manage_roles_rbaccontentguard", "core.view_rbaccontentguard"));
+	if (x->viewer)
+		api_reply(x, 200, json_pack("{s:[s]}", "permissions", "core.view_rbaccontentguard"));
+	else
+		api_reply(x, 200,
+			json_pack("{s:[s, s, s, s, s]}", "permissions", "core.change_rbaccontentguard",
+				"core.delete_rbaccontentguard", "core.download_rbaccontentguard",
+				"core.manage_roles_rbaccontentguard", "core.view_rbaccontentguard"));
 	json_decref(row);
 }
 

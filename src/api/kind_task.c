@@ -208,7 +208,10 @@ static const struct api_field task_fields[] = {
 		.flags = F_READ_ONLY,
 		.show = show_reserved,
 		.help = "what it had or has for itself or shares"},
-	{.name = "result", .type = T_JSON, .flags = F_READ_ONLY | F_NULLABLE, .help = "what it found or made"},
+	{.name = "result",
+		.type = T_JSON,
+		.flags = F_READ_ONLY | F_NULLABLE | F_ADMIN,
+		.help = "what it found or made"},
 	{.name = NULL},
 };
 

@@ -100,7 +100,7 @@ static const struct api_resource *parent_of(const struct doc *d, const struct ap
 /* The placeholder that stands for an object's whole href. */
 static const char *href_name(struct doc *d, const struct api_resource *r)
 {
-	if (is_nested(r))
+	if (is_nested(r) && r->format != NULL)
 		return api_text(d->x, "%s_version_href", snake_name(d, parent_of(d, r)));
 	return api_text(d->x, "%s_href", snake_name(d, r));
 }
@@ -340,6 +340,12 @@ static json_t *operation(struct doc *d, const struct operation *o, json_t **para
 	return op;
 }
 
+/* Of what is below something of the core: "users" of "groups/<star>/users". */
+static const char *last_segment(const struct api_resource *r)
+{
+	return strrchr(r->path, '/') + 1;
+}
+
 /* What stands in the path of an object: its whole href, or its keys. `action`: what comes after it, or "". */
 static const char *object_path(struct doc *d, const struct api_resource *r, const char *action)
 {
@@ -347,6 +353,9 @@ static const char *object_path(struct doc *d, const struct api_resource *r, cons
 
 	if (!d->opts->pk_path)
 		return api_text(d->x, "{%s}%s%s", href_name(d, r), action, slash);
+	if (is_nested(r) && r->format == NULL)
+		return api_text(d->x, API_ROOT "%s/{parent_pk}/%s/{pk}/%s%s", parent_of(d, r)->path, last_segment(r),
+			action, slash);
 	if (is_nested(r))
 		return api_text(d->x, API_ROOT "%s/{repository_pk}/versions/{number}/%s%s", parent_of(d, r)->path,
 			action, slash);
@@ -357,8 +366,12 @@ static const char *collection_path(struct doc *d, const struct api_resource *r)
 {
 	if (!is_nested(r))
 		return api_text(d->x, API_ROOT "%s/", r->path);
+	if (d->opts->pk_path && r->format == NULL)
+		return api_text(d->x, API_ROOT "%s/{parent_pk}/%s/", parent_of(d, r)->path, last_segment(r));
 	if (d->opts->pk_path)
 		return api_text(d->x, API_ROOT "%s/{repository_pk}/versions/", parent_of(d, r)->path);
+	if (r->format == NULL)
+		return api_text(d->x, "{%s}%s/", href_name(d, parent_of(d, r)), last_segment(r));
 	return api_text(d->x, "{%s}versions/", href_name(d, parent_of(d, r)));
 }
 

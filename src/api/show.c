@@ -101,6 +101,8 @@ static json_t *show_field(struct api_ctx *x, const struct api_resource *r, const
 {
 	json_t *v;
 
+	if ((f->flags & F_ADMIN) && x->viewer)
+		return f->type == T_STRING ? json_string("") : f->type == T_HEADERS ? json_array() : json_null();
 	if (f->show != NULL)
 		return f->show(x, r, row);
 	if (f->type == T_REF)

@@ -43,8 +43,11 @@ static void *grown(void *array, size_t count, size_t size)
 static int read_users(struct db *db, struct guard_row *g, struct err *err)
 {
 	struct db_stmt *s;
-	int rc = db_rows(db, "SELECT user_id FROM content_guard_user WHERE guard_id = $1 ORDER BY user_id", &s, err,
-		DB_I64(g->id));
+	int rc = db_rows(db,
+		"SELECT user_id FROM content_guard_user WHERE guard_id = $1 UNION SELECT m.user_id FROM "
+		"user_group_member m "
+		"JOIN content_guard_group g ON g.group_id = m.group_id WHERE g.guard_id = $1 ORDER BY 1",
+		&s, err, DB_I64(g->id));
 
 	if (rc < 0)
 		return rc;
@@ -114,17 +117,27 @@ int catalog_guards(struct txn *t, struct guard_row **out, size_t *count, struct 
 
 /* ---- whom a guard lets pass ---- */
 
-static int user_find(struct db *db, struct slice username, int64_t *id, struct err *err)
+static int id_of(struct db *db, const char *sql, const char *what, struct slice name, int64_t *id, struct err *err)
 {
 	struct db_stmt *s;
-	int rc = db_first(db, "SELECT id FROM users WHERE username = $1", &s, err, DB_TEXT(username));
+	int rc = db_first(db, sql, &s, err, DB_TEXT(name));
 
 	if (rc == 1)
 		*id = db_col_i64(s, 0);
 	db_done(&s);
 	if (rc == 0)
-		return err_set(err, -ERR_NOTFOUND, "there is no user '%.*s'", SLICE_ARG(username));
+		return err_set(err, -ERR_NOTFOUND, "there is no %s '%.*s'", what, SLICE_ARG(name));
 	return rc < 0 ? rc : 0;
+}
+
+static int user_find(struct db *db, struct slice username, int64_t *id, struct err *err)
+{
+	return id_of(db, "SELECT id FROM users WHERE username = $1", "user", username, id, err);
+}
+
+static int group_find(struct db *db, struct slice name, int64_t *id, struct err *err)
+{
+	return id_of(db, "SELECT id FROM user_group WHERE name = $1", "group", name, id, err);
 }
 
 /* Who looks at the guard sees that it is another now. */
@@ -164,6 +177,36 @@ int catalog_guard_revoke(struct txn *t, int64_t guard_id, struct slice username,
 		DB_I64(guard_id), DB_I64(user));
 }
 
+int catalog_guard_grant_group(struct txn *t, int64_t guard_id, struct slice name, struct err *err)
+{
+	int64_t group = 0;
+	int rc;
+
+	if ((rc = group_find(txn_db(t), name, &group, err)) < 0 || (rc = touch(t, guard_id, err)) < 0)
+		return rc;
+	return db_do(txn_db(t),
+		"INSERT INTO content_guard_group (guard_id, group_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", err,
+		DB_I64(guard_id), DB_I64(group));
+}
+
+int catalog_guard_revoke_group(struct txn *t, int64_t guard_id, struct slice name, struct err *err)
+{
+	int64_t group = 0;
+	int rc;
+
+	if ((rc = group_find(txn_db(t), name, &group, err)) < 0 || (rc = touch(t, guard_id, err)) < 0)
+		return rc;
+	return db_do(txn_db(t), "DELETE FROM content_guard_group WHERE guard_id = $1 AND group_id = $2", err,
+		DB_I64(guard_id), DB_I64(group));
+}
+
+int catalog_guards_touch(struct txn *t, struct err *err)
+{
+	txn_changes_service(t);
+	return db_do(txn_db(t), "UPDATE content_guard SET updated = $1 WHERE type = 'core.rbac'", err,
+		DB_I64(clock_wall_unique_us()));
+}
+
 void guard_users_free(char ***pnames, size_t count)
 {
 	char **names = TAKE(*pnames);
@@ -173,16 +216,13 @@ void guard_users_free(char ***pnames, size_t count)
 	free(names);
 }
 
-int catalog_guard_users(struct txn *t, int64_t guard_id, char ***out, size_t *count, struct err *err)
+static int names_of(struct txn *t, const char *sql, int64_t guard_id, char ***out, size_t *count, struct err *err)
 {
 	char **names = NULL, **more;
 	bool failed = false;
 	struct db_stmt *s;
 	size_t n = 0;
-	int rc = db_rows(txn_db(t),
-		"SELECT u.username FROM content_guard_user g JOIN users u ON u.id = g.user_id WHERE g.guard_id = $1 "
-		"ORDER BY u.username",
-		&s, err, DB_I64(guard_id));
+	int rc = db_rows(txn_db(t), sql, &s, err, DB_I64(guard_id));
 
 	if (rc < 0)
 		return rc;
@@ -206,4 +246,20 @@ int catalog_guard_users(struct txn *t, int64_t guard_id, char ***out, size_t *co
 	*out = names;
 	*count = n;
 	return 0;
+}
+
+int catalog_guard_users(struct txn *t, int64_t guard_id, char ***out, size_t *count, struct err *err)
+{
+	return names_of(t,
+		"SELECT u.username FROM content_guard_user g JOIN users u ON u.id = g.user_id WHERE g.guard_id = $1 "
+		"ORDER BY u.username",
+		guard_id, out, count, err);
+}
+
+int catalog_guard_groups(struct txn *t, int64_t guard_id, char ***out, size_t *count, struct err *err)
+{
+	return names_of(t,
+		"SELECT u.name FROM content_guard_group g JOIN user_group u ON u.id = g.group_id WHERE g.guard_id = $1 "
+		"ORDER BY u.name",
+		guard_id, out, count, err);
 }

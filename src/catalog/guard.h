@@ -26,6 +26,12 @@ void guard_rows_free(struct guard_row **rows, size_t count);
 /* Whom a guard lets pass, by name; each a change of what is served. -ERR_NOTFOUND: there is no such user. Granting twice is once. */
 int catalog_guard_grant(struct txn *t, int64_t guard_id, struct slice username, struct err *err);
 int catalog_guard_revoke(struct txn *t, int64_t guard_id, struct slice username, struct err *err);
+/* Likewise groups. */
+int catalog_guard_grant_group(struct txn *t, int64_t guard_id, struct slice name, struct err *err);
+int catalog_guard_revoke_group(struct txn *t, int64_t guard_id, struct slice name, struct err *err);
+int catalog_guard_groups(struct txn *t, int64_t guard_id, char ***names, size_t *count, struct err *err);
+/* Who is in which group has changed, or will by the end of the transaction: guards are read anew. */
+int catalog_guards_touch(struct txn *t, struct err *err);
 /* Their names, in order; malloc'ed, also each. */
 int catalog_guard_users(struct txn *t, int64_t guard_id, char ***names, size_t *count, struct err *err);
 void guard_users_free(char ***names, size_t count);

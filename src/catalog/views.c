@@ -35,7 +35,19 @@
 
 /* ---- users ---- */
 
+/* Has the user this role, himself or as one of a group? */
+#define HAS_ROLE(role)                                                                                           \
+	"EXISTS (SELECT 1 FROM role_assignment a JOIN role o ON o.id = a.role_id WHERE o.name = '" role "' AND " \
+	"(a.user_id = u.id OR a.group_id IN (SELECT m.group_id FROM user_group_member m WHERE m.user_id = u.id)))"
+/* Users and groups are addressed by their numbers. */
+#define NUMBERED(a) RO("uuid", COL_TEXT, "CAST(" a " AS TEXT)", 0), RO("id", COL_INT, a, 0)
+
 static const struct view_column user_columns[] = {
+	NUMBERED("u.id"),
+	RO("created", COL_TIME, "u.date_joined", 0),
+	RO("updated", COL_TIME, "u.date_joined", 0),
+	RO("is_admin", COL_BOOL, "(u.is_staff = 1 OR " HAS_ROLE("sluice.admin") ")", 0),
+	RO("is_viewer", COL_BOOL, HAS_ROLE("sluice.viewer"), 0),
 	RW("username", COL_TEXT, "u.username"),
 	RW("password", COL_TEXT, "u.password"),
 	RW("is_staff", COL_BOOL, "u.is_staff"),
@@ -44,6 +56,48 @@ static const struct view_column user_columns[] = {
 	RW("last_name", COL_TEXT, "u.last_name"),
 	RW("email", COL_TEXT, "u.email"),
 	RW("date_joined", COL_TIME, "u.date_joined"),
+};
+static const struct view_column group_columns[] = {
+	NUMBERED("g.id"),
+	RW("created", COL_TIME, "g.created"),
+	RO("updated", COL_TIME, "g.created", 0),
+	RW("name", COL_TEXT, "g.name"),
+};
+static const struct view_join member_joins[] = {
+	{"JOIN users u ON u.id = m.user_id", 0},
+	{"JOIN user_group g ON g.id = m.group_id", 0},
+};
+/* A member is addressed by the user's number below the group's. */
+static const struct view_column member_columns[] = {
+	NUMBERED("m.user_id"),
+	RW("created", COL_TIME, "m.created"),
+	RW("group_id", COL_INT, "m.group_id"),
+	RW("user_id", COL_INT, "m.user_id"),
+	RO("updated", COL_TIME, "m.created", 0),
+	RO("group", COL_TEXT, "CAST(m.group_id AS TEXT)", 0),
+	RO("group_name", COL_TEXT, "g.name", 2),
+	RO("username", COL_TEXT, "u.username", 1),
+};
+static const struct view_column role_columns[] = {
+	DATED("o"),
+	RO("name", COL_TEXT, "o.name", 0),
+	RO("description", COL_TEXT, "o.description", 0),
+	RO("permissions", COL_JSON, "o.permissions", 0),
+	RO("locked", COL_BOOL, "o.locked", 0),
+};
+static const struct view_join assignment_joins[] = {
+	{"JOIN role o ON o.id = a.role_id", 0},
+};
+static const struct view_column assignment_columns[] = {
+	DATED("a"),
+	RW("role_id", COL_INT, "a.role_id"),
+	RW("user_id", COL_INT, "a.user_id"),
+	RW("group_id", COL_INT, "a.group_id"),
+	RO("user", COL_TEXT, "CAST(a.user_id AS TEXT)", 0),
+	RO("group", COL_TEXT, "CAST(a.group_id AS TEXT)", 0),
+	RO("role", COL_TEXT, "o.name", 1),
+	RO("permissions", COL_JSON, "o.permissions", 1),
+	RO("description", COL_TEXT, "o.description", 1),
 };
 
 /* ---- remotes ---- */
@@ -631,6 +685,28 @@ static const struct view views[] = {
 		.from = "task_group g",
 		.id = "g.id",
 		COLUMNS(task_group_columns)},
+	{.name = "group",
+		.table = "user_group",
+		.from = "user_group g",
+		.id = "g.id",
+		.serves = true,
+		COLUMNS(group_columns)},
+	{.name = "group_member",
+		.table = "user_group_member",
+		.from = "user_group_member m",
+		.id = "m.id",
+		.serves = true,
+		JOINS(member_joins),
+		COLUMNS(member_columns)},
+	{.name = "role", .table = "role", .from = "role o", .id = "o.id", COLUMNS(role_columns)},
+	{.name = "role_assignment",
+		.table = "role_assignment",
+		.from = "role_assignment a",
+		.id = "a.id",
+		.dated = true,
+		.serves = true,
+		JOINS(assignment_joins),
+		COLUMNS(assignment_columns)},
 	{.name = "worker", .table = "worker", .from = "worker w", .id = "w.id", COLUMNS(worker_columns)},
 	{.name = "acs",
 		.table = "acs",
