@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define PACKAGES_MAX 10000000
+#define PACKAGES_MAX 10000000 /* a letter of the alphabet for every 400,000 */
 #define PIECE ((size_t)1 << 20)
 #define ROOM ((size_t)64 << 10) /* of one line */
 
@@ -189,7 +189,8 @@ static void name_of(int number, char out[64])
 	struct package p = {.state = (uint64_t)number};
 	const char *first = word(&p), *second = word(&p);
 
-	(void)snprintf(out, 64, "%s-%s%d", first, second, number);
+	/* In the order in which indexes have them. */
+	(void)snprintf(out, 64, "%c%07d-%s-%s", 'a' + number / 400000, number, first, second);
 }
 
 static int changed_every; /* 0: none is */

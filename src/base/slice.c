@@ -160,7 +160,18 @@ static size_t utf8_sequence(struct slice s)
 bool slice_is_utf8(struct slice s)
 {
 	while (s.n > 0) {
-		size_t n = utf8_sequence(s);
+		uint64_t eight;
+		size_t n;
+
+		/* Most of it is ASCII. */
+		if (s.n >= sizeof(eight)) {
+			memcpy(&eight, s.p, sizeof(eight));
+			if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+				s = slice_of(s.p + sizeof(eight), s.n - sizeof(eight));
+				continue;
+			}
+		}
+		n = utf8_sequence(s);
 
 		if (n == 0)
 			return false;

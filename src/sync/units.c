@@ -1,6 +1,7 @@
 /* What a format declares: checked, copied, and written a thousand units at a time, unless the version has it just so already. Everything here
  * came out of foreign metadata through a format that may be somebody else's: nothing is taken for granted. */
 #include "sync/acs.h"
+#include "sync/form.h"
 #include "sync/sync_priv.h"
 
 #include "base/url.h"
@@ -177,7 +178,7 @@ static int check_extra(struct sluice_sync *s, const struct sluice_unit *u)
 	json_t *extra;
 	bool object;
 
-	if (u->extra_json == NULL)
+	if (u->extra_json == NULL || form_is_object(slice_str(u->extra_json)))
 		return 0;
 	extra = json_loads(u->extra_json, JSON_REJECT_DUPLICATES, NULL);
 	object = json_is_object(extra);
