@@ -713,7 +713,7 @@ static const struct command commands[] = {
 		"upload files",
 		"Uploads files, large ones in chunks, and prints the hrefs of the units that they became. With "
 		"--repository\n"
-		"each one makes a new version of it. Only the type file takes files as yet.\n"
+		"each one makes a new version of it. Which types take files is for the server to say.\n"
 		"\n"
 		"Examples:\n"
 		"  sluice content upload report.pdf --repository uploads\n"
@@ -854,7 +854,8 @@ static const struct command commands[] = {
 		cmd_repo,
 	},
 	{
-		"signing-service",
+		.group = GROUP_SERVER,
+		.name = "signing-service",
 		"list|add|check|remove [NAME [PROGRAM KEYFILE]]",
 		1,
 		4,
@@ -875,7 +876,8 @@ static const struct command commands[] = {
 		cmd_signing_service,
 	},
 	{
-		"config",
+		.group = GROUP_SERVER,
+		.name = "config",
 		"",
 		0,
 		0,
@@ -891,7 +893,8 @@ static const struct command commands[] = {
 		cmd_config,
 	},
 	{
-		"secrets",
+		.group = GROUP_SERVER,
+		.name = "secrets",
 		"rotate|forget",
 		1,
 		1,

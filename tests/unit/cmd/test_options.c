@@ -122,16 +122,16 @@ static void test_nouns_and_verbs(void **state)
 /* What is too much is refused, not written behind the end. */
 static void test_limits(void **state)
 {
-	static char *argv[OPERANDS_MAX + 3];
+	static char *argv[OPERANDS_MAX + 3], operand[] = "x", option[] = "--label=x";
 	struct err err = ERR_INIT;
 	struct options o = {0};
 
 	for (size_t i = 0; i < sizeof(argv) / sizeof(argv[0]); i++)
-		argv[i] = (char[]){"x"};
+		argv[i] = operand;
 	assert_int_equal(options_parse(OPERANDS_MAX + 2, argv, &o, &err), 0);
 	assert_int_equal(options_parse(OPERANDS_MAX + 3, argv, &o, &err), -ERR_INVAL);
 	for (size_t i = 0; i <= OPTION_VALUES_MAX; i++)
-		argv[i + 1] = (char[]){"--label=x"};
+		argv[i + 1] = option;
 	assert_int_equal(options_parse(OPTION_VALUES_MAX + 1, argv, &o, &err), 0);
 	assert_int_equal(options_parse(OPTION_VALUES_MAX + 2, argv, &o, &err), -ERR_INVAL);
 	assert_non_null(strstr(err.msg, "more than"));
