@@ -185,6 +185,18 @@ struct sluice_upload_host {
 	int (*fail)(struct sluice_upload *u, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 };
 
+struct sluice_settle; /* one version that is about to be completed */
+
+struct sluice_settle_host {
+	/* Every unit of one type that the version would have, oldest first. */
+	int (*each_unit)(struct sluice_settle *s, const char *type,
+		int (*fn)(void *arg, const char *natural_key, const char *extra_json), void *arg);
+	/* Takes a unit out of it. Not inside of each_unit. */
+	int (*drop)(struct sluice_settle *s, const char *type, const char *natural_key);
+	const char *(*get)(struct sluice_settle *s, const char *name); /* "repository.<field>" */
+	int (*fail)(struct sluice_settle *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+};
+
 /* A field of a resource, for the REST API, its checks and its documentation. */
 enum sluice_field_type {
 	SLUICE_STRING,
@@ -255,6 +267,9 @@ struct sluice_format {
 
 	int (*sync)(const struct sluice_sync_host *h, struct sluice_sync *s);
 	int (*publish)(const struct sluice_publish_host *h, struct sluice_publish *p);
+	/* Rules about what versions hold as a whole, whoever changes them (sync, modify, copy, upload): called before each is completed. NULL: there are none. Of a
+	 * mirror upstream's metadata decides, and what it dropped may still be among the units. */
+	int (*settle)(const struct sluice_settle_host *h, struct sluice_settle *s);
 	/* What a file that a user brings is as a unit, as sync() declares the same file. Called in the server's own process, for one request or task at a time
 	 * in each of several threads: it must not keep anything, and bound what it takes. 0 or negative. NULL: units cannot be uploaded. */
 	int (*upload)(const struct sluice_upload_host *h, struct sluice_upload *u);

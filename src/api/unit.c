@@ -117,6 +117,8 @@ static bool source_of(struct api_ctx *x, const json_t *options, const char **sha
 
 struct made {
 	char *type, *key, *extra, *path; /* path: of the first alone */
+	void *detail;
+	size_t detail_size;
 };
 
 struct sluice_upload {
@@ -161,7 +163,13 @@ static int host_unit(struct sluice_upload *u, const struct sluice_unit *unit)
 	m->key = strdup(unit->natural_key);
 	m->extra = strdup(unit->extra_json != NULL ? unit->extra_json : "{}");
 	m->path = a != NULL ? strdup(a->relative_path) : NULL;
-	if (m->type == NULL || m->key == NULL || m->extra == NULL || (a != NULL && m->path == NULL))
+	m->detail = unit->detail != NULL ? malloc(MAX(unit->detail_size, 1)) : NULL;
+	if (m->detail != NULL) {
+		memcpy(m->detail, unit->detail, unit->detail_size);
+		m->detail_size = unit->detail_size;
+	}
+	if ((unit->detail != NULL && m->detail == NULL) || m->type == NULL || m->key == NULL || m->extra == NULL ||
+		(a != NULL && m->path == NULL))
 		return err_set(&u->err, -ERR_NOMEM, "no memory for a unit");
 	return 0;
 }
@@ -187,6 +195,7 @@ static void upload_fini(struct sluice_upload *u)
 		free(u->units[i].key);
 		free(u->units[i].extra);
 		free(u->units[i].path);
+		free(u->units[i].detail);
 	}
 	fs_close(&u->fd);
 }
@@ -253,6 +262,7 @@ static int put(struct api *api, struct txn *t, const struct sluice_upload *u, co
 			.extra = slice_str(m->extra),
 			.labels = i == 0 && labels != NULL ? slice_str(labels) : SLICE_NULL,
 			.relative_path = m->path != NULL ? slice_str(m->path) : SLICE_NULL,
+			.detail = slice_of(m->detail, m->detail_size),
 			.artifact_id = artifact_id,
 		};
 

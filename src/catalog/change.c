@@ -280,6 +280,11 @@ static int for_units(struct change *ch, const int64_t *ids, size_t count,
 	return rc;
 }
 
+int64_t change_number(const struct change *ch)
+{
+	return ch->number;
+}
+
 int change_remove(struct change *ch, const int64_t *content_ids, size_t count, struct err *err)
 {
 	return for_units(ch, content_ids, count, remove_unit, err);

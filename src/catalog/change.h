@@ -49,6 +49,7 @@ struct change_opts {
 	bool keep_existing; /* an addition whose path another unit has is -ERR_EXISTS ("[PLP0023] …") instead of replacing it */
 };
 
+int64_t change_number(const struct change *ch); /* of the version that it makes */
 int change_begin(struct catalog *c, const struct change_opts *opts, struct change **out, struct err *err);
 /* Adds units (at most 1,000) in one transaction: rows for new content, its artifacts and remote artifacts (an existing remote artifact of
  * this remote gets the new url, size and digests), membership in the version; a unit that has the same path as an older one

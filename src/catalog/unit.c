@@ -50,8 +50,14 @@ int catalog_unit_put(
 	if (rc < 0)
 		return rc;
 	*is_new = rc == 0;
-	if (*is_new)
-		return insert(t, n, id, uuid, err);
+	rc = *is_new ? insert(t, n, id, uuid, err) : 0;
+	if (rc == 0 && n->detail.n > 0)
+		rc = db_do(txn_db(t),
+			"INSERT INTO content_detail (content_id, data) VALUES ($1, $2) ON CONFLICT (content_id) DO "
+			"NOTHING",
+			err, DB_I64(*id), DB_BLOB(n->detail.p, n->detail.n));
+	if (rc < 0 || *is_new)
+		return rc;
 	if (n->relative_path.n == 0)
 		return 0;
 	return db_do(txn_db(t),
@@ -59,4 +65,13 @@ int catalog_unit_put(
 		"artifact_id IS "
 		"NULL",
 		err, DB_I64(n->artifact_id), DB_I64(*id), DB_TEXT(n->relative_path));
+}
+
+int catalog_unit_find(struct txn *t, struct slice type, struct slice natural_key, int64_t *id, struct err *err)
+{
+	const struct unit_new n = {.type = type, .natural_key = natural_key};
+	struct uuid uuid;
+	int rc = find(t, &n, id, &uuid, err);
+
+	return rc == 0 ? err_set(err, -ERR_NOTFOUND, "there is no such unit") : MIN(rc, 0);
 }

@@ -139,8 +139,10 @@ static int make_version(struct modify *m)
 	int rc;
 
 	what.fields = fields;
-	rc = publish_change(
-		m->task, m->repository, m->repository->autopublish ? &what : NULL, &m->change, &m->result, m->err);
+	rc = settle_change(m->change, m->format, m->repository, m->env->catalog, m->err);
+	if (rc == 0)
+		rc = publish_change(m->task, m->repository, m->repository->autopublish ? &what : NULL, &m->change,
+			&m->result, m->err);
 	json_decref(fields);
 	return rc;
 }

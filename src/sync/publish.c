@@ -224,44 +224,10 @@ static int host_each_file(struct sluice_publish *p, int (*fn)(void *arg, const s
 	return rc;
 }
 
-struct unit_walk {
-	struct sluice_publish *p;
-	int (*fn)(void *arg, const char *natural_key, const char *extra_json);
-	void *arg;
-};
-
-static int each_typed(void *arg, struct slice natural_key, struct slice extra)
-{
-	struct unit_walk *w = arg;
-	char *key = slice_dup(natural_key), *json = slice_dup(extra);
-	int rc;
-
-	if (key == NULL || json == NULL)
-		rc = err_set(&w->p->err, -ERR_NOMEM, "no memory for a publication");
-	else
-		rc = w->fn(w->arg, key, json);
-	free(key);
-	free(json);
-	return rc < 0 ? rc : w->p->err.code;
-}
-
 static int host_each_unit(struct sluice_publish *p, const char *type,
 	int (*fn)(void *arg, const char *natural_key, const char *extra_json), void *arg)
 {
-	struct unit_walk walk = {.p = p, .fn = fn, .arg = arg};
-	struct txn *t = NULL;
-	int rc;
-
-	if (p->err.code != 0)
-		return p->err.code;
-	rc = catalog_read(p->catalog, &t, &p->err);
-	if (rc == 0)
-		rc = catalog_version_units_each(
-			t, p->what->repository->id, p->what->version.number, type, each_typed, &walk, &p->err);
-	txn_end(&t);
-	if (rc != 0 && p->err.code == 0)
-		(void)err_set(&p->err, rc, "the format stopped reading the version's units");
-	return rc;
+	return sync_each_unit(p->catalog, p->what->repository->id, p->what->version.number, type, fn, arg, &p->err);
 }
 
 static int add_path(struct sluice_publish *p, const char *relative_path)

@@ -121,6 +121,14 @@ int download_all(struct sluice_sync *s, wanted_fn *next, void *arg);
 /* warm.c: a task for the version that this sync has made, if its argument `warm` says which of its artifacts to fetch ahead of clients. */
 int warm_later(struct sluice_sync *s);
 
+/* each_unit.c: for formats. Does nothing when *err is one already. */
+int sync_each_unit(struct catalog *c, int64_t repository_id, int64_t number, const char *type,
+	int (*fn)(void *arg, const char *natural_key, const char *extra_json), void *arg, struct err *err);
+
+/* settle.c: lets the format take out what its rules forbid, before the version is completed. */
+int settle_change(struct change *change, const struct sluice_format *f, const struct repository_row *r,
+	struct catalog *catalog, struct err *err);
+
 /* publish.c */
 struct publish_what {
 	const struct sync_env *env;

@@ -128,6 +128,9 @@ static int note_options(struct sluice_sync *s)
 	rc = s->options != NULL ? json_object_set_new(s->options, "verbatim", json_boolean(s->verbatim)) : -1;
 	if (rc == 0)
 		rc = json_object_set_new(s->options, "remote", json_loads(s->remote->extra, 0, NULL));
+	/* What a format takes out of versions goes by the repository. */
+	if (rc == 0 && s->format->settle != NULL)
+		rc = json_object_set_new(s->options, "repository", json_loads(s->repository->extra, 0, NULL));
 	for (; rc == 0 && f != NULL && f->name != NULL; f++) {
 		json_t *v = json_object_get(task_args(s->task), f->name);
 
@@ -283,7 +286,9 @@ static int make_version(struct sluice_sync *s)
 
 	what.fields = fields;
 	what.kind = s->verbatim ? verbatim_kind(s->format) : NULL;
-	rc = publish_change(s->task, s->repository, publishes ? &what : NULL, &s->change, &s->result, &s->err);
+	rc = settle_change(s->change, s->format, s->repository, s->env->catalog, &s->err);
+	if (rc == 0)
+		rc = publish_change(s->task, s->repository, publishes ? &what : NULL, &s->change, &s->result, &s->err);
 	if (rc == 0 && publishes && !s->result.changed)
 		rc = publish_owed(s, &what);
 	json_decref(fields);

@@ -229,27 +229,53 @@ static const char *const checksum_types[] = {"unknown", "sha256", "sha384", "sha
 static const char *const compression_types[] = {"gz", "zstd", "none", NULL};
 static const char *const layouts[] = {"nested_alphabetically", "flat", "nested_by_digest", NULL};
 
-/* What publications have, and repositories for those that autopublish makes. */
+/* What publications have, and repositories for those that autopublish makes. The last ones are what Pulp has kept of older versions. */
+#define PUBLICATION_FIELDS                                                                                     \
+	{.name = "checksum_type",                                                                              \
+		.type = SLUICE_CHOICE,                                                                         \
+		.choices = checksum_types,                                                                     \
+		.default_json = "\"sha256\"",                                                                  \
+		.help = "of the metadata files; packages keep upstream's. unknown: as upstream has it"},       \
+		{.name = "compression_type",                                                                   \
+			.type = SLUICE_CHOICE,                                                                 \
+			.choices = compression_types,                                                          \
+			.default_json = "\"gz\"",                                                              \
+			.help = "of the metadata files"},                                                      \
+		{.name = "layout",                                                                             \
+			.type = SLUICE_CHOICE,                                                                 \
+			.choices = layouts,                                                                    \
+			.default_json = "\"nested_alphabetically\"",                                           \
+			.help = "where packages are: Packages/f/foo.rpm, Packages/foo.rpm, or with their "     \
+				"digest in the path"},                                                         \
+		{.name = "repo_config",                                                                        \
+			.type = SLUICE_OBJECT,                                                                 \
+			.default_json = "{}",                                                                  \
+			.help = "options of config.repo, for distributions that have one"},                    \
+		{.name = "metadata_signing_service",                                                           \
+			.type = SLUICE_SIGNING_SERVICE,                                                        \
+			.nullable = true,                                                                      \
+			.help = "what signs repomd.xml; of a publication null: the repository's"},             \
+		TEXT_OR_NULL("metadata_checksum_type", "always null: checksum_type says it"),                  \
+		TEXT_OR_NULL("package_checksum_type", "always null: packages keep upstream's"),                \
+		NUMBER("gpgcheck", "always null: repo_config says it"),                                        \
+		NUMBER("repo_gpgcheck", "always null: repo_config says it"),                                   \
+	{                                                                                                      \
+		.name = "sqlite_metadata", .type = SLUICE_BOOLEAN, .read_only = true, .default_json = "false", \
+		.help = "never"                                                                                \
+	}
+
 static const struct sluice_field publication_fields[] = {
-	{.name = "checksum_type",
-		.type = SLUICE_CHOICE,
-		.choices = checksum_types,
-		.default_json = "\"sha256\"",
-		.help = "of the metadata files; packages keep upstream's. unknown: as upstream has it"},
-	{.name = "compression_type",
-		.type = SLUICE_CHOICE,
-		.choices = compression_types,
-		.default_json = "\"gz\"",
-		.help = "of the metadata files"},
-	{.name = "layout",
-		.type = SLUICE_CHOICE,
-		.choices = layouts,
-		.default_json = "\"nested_alphabetically\"",
-		.help = "where packages are: Packages/f/foo.rpm, Packages/foo.rpm, or with their digest in the path"},
-	{.name = "metadata_signing_service",
-		.type = SLUICE_SIGNING_SERVICE,
-		.nullable = true,
-		.help = "what signs repomd.xml; of a publication null: the repository's"},
+	PUBLICATION_FIELDS,
+	{.name = NULL},
+};
+
+static const struct sluice_field repository_fields[] = {
+	PUBLICATION_FIELDS,
+	{.name = "retain_package_versions",
+		.type = SLUICE_INTEGER,
+		.default_json = "0",
+		.help = "how many versions of a package (by name and architecture) stay in new versions of the "
+			"repository, but for packages of module streams; 0: all. With the sync policy additive only"},
 	{.name = NULL},
 };
 
@@ -283,7 +309,7 @@ const struct sluice_format rpm_format = {
 	.serves_without_publication = false,
 	.reclaimable = true,
 	.same_thing = same_thing,
-	.repository_fields = publication_fields,
+	.repository_fields = repository_fields,
 	.publication_fields = publication_fields,
 	.content_fields = package_fields,
 	.content_type = RPM_PACKAGE,
@@ -295,4 +321,7 @@ const struct sluice_format rpm_format = {
 	.task_publish = "pulp_rpm.app.tasks.publishing.publish",
 	.sync = rpm_sync,
 	.publish = rpm_publish,
+	.settle = rpm_settle,
+	.upload = rpm_upload,
+	.upload_names = true,
 };

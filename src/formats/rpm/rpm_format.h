@@ -18,6 +18,13 @@ extern const struct sluice_format rpm_format;
 int rpm_sync(const struct sluice_sync_host *h, struct sluice_sync *s);
 int rpm_publish(const struct sluice_publish_host *h, struct sluice_publish *p);
 
+/* retain.c */
+int rpm_settle(const struct sluice_settle_host *h, struct sluice_settle *s);
+int64_t rpm_retained(const char *field); /* the field retain_package_versions; 0: all are kept */
+
+/* upload.c */
+int rpm_upload(const struct sluice_upload_host *h, struct sluice_upload *u);
+
 /* publish.c: is a metadata file of this type written by publications, and upstream's not needed? */
 bool rpm_is_made_anew(const char *type);
 

@@ -599,6 +599,9 @@ static int run(struct syncing *s)
 	s->no_tree = skip != NULL && strstr(skip, "\"treeinfo\"") != NULL;
 	if (rc == 0 && s->verbatim && (s->no_source || s->no_tree))
 		rc = s->host->fail(s->sync, "skip_types cannot be used with mirror_complete");
+	if (rc == 0 && strcmp(s->host->get(s->sync, "mirror"), "true") == 0 &&
+		rpm_retained(s->host->get(s->sync, "repository.retain_package_versions")) > 0)
+		rc = s->host->fail(s->sync, "retain_package_versions can only be used with the sync policy additive");
 	if (rc == 0)
 		rc = find_repomd(s, &got);
 	if (rc == 1) {
