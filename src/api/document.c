@@ -186,7 +186,7 @@ static int text_get(struct api_ctx *x, bool yaml, const struct text **out)
 		.bindings = api_param_get(x, "bindings").p != NULL,
 		.pk_path = api_param_get(x, "pk_path").n > 0,
 		.component = component == 1 ? SLICE(" ") : name,
-		.base = slice_of(PLACE + 1, strlen(PLACE) - 2),
+		.base = slice_of(&PLACE[1], strlen(PLACE) - 2),
 	};
 	unsigned variant = (yaml ? VARIANT_YAML : 0u) | (opts.bindings ? VARIANT_BINDINGS : 0u) |
 			   (opts.pk_path ? VARIANT_PK_PATH : 0u);

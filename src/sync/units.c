@@ -294,7 +294,7 @@ static int keep(struct sluice_sync *s, const struct change_unit *borrowed)
 int units_known(struct sluice_sync *s, const struct sluice_unit *u)
 {
 	struct change_unit borrowed;
-	bool plain;
+	bool plain = false;
 	int rc = borrow(s, u, &borrowed, &plain);
 
 	return rc == 0 && plain && s->acs_id == 0 ? keep(s, &borrowed) : rc;
@@ -303,7 +303,7 @@ int units_known(struct sluice_sync *s, const struct sluice_unit *u)
 int units_add(struct sluice_sync *s, const struct sluice_unit *u)
 {
 	struct change_unit borrowed;
-	bool plain;
+	bool plain = false;
 	int rc = borrow(s, u, &borrowed, &plain);
 
 	if (rc == 0 && plain && s->acs_id == 0)

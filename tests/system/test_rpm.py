@@ -371,3 +371,17 @@ def test_a_metadata_file_that_is_not_what_repomd_says(sluice, up, built):
         r.sync()
     assert "404" in failed.value.task["error"]["description"]
     assert r.version() == 0 and r.get(REPOMD)[0] == 404
+
+
+@pytest.mark.parametrize("status, ends", [(500, "failed"), (404, "completed"), (403, "completed")])
+def test_a_signature_is_left_out_only_where_there_is_none(sluice, up, built, status, ends):
+    up.rule("/r/" + REPOMD + ".asc", status=status)
+    r = Repo(sluice, "r", up.url("/r/"), sync=None)
+    if ends == "failed":
+        with pytest.raises(TaskFailed) as failed:
+            r.sync()
+        assert "repomd.xml.asc" in failed.value.task["error"]["description"]
+        up.unrule()
+    r.sync()
+    assert r.get(REPOMD)[0] == 200
+    assert r.get(REPOMD + ".asc")[0] == (200 if ends == "failed" else 404)

@@ -283,7 +283,7 @@ static int check_verbatim(struct syncing *s)
 	return 0;
 }
 
-/* repomd.xml.asc and such: there or not. */
+/* repomd.xml.asc and such: there or not. A moment in which upstream cannot say must not make a mirror without a signature. */
 static int fetch_beside(struct syncing *s, const char *path)
 {
 	struct sluice_fetch what = {.save_as = path, .optional = true, .size = -1};
@@ -297,7 +297,9 @@ static int fetch_beside(struct syncing *s, const char *path)
 	if (rc == 0)
 		rc = s->host->fetch(s->sync, &what, &got);
 	row.checksum = got.sha256;
-	return rc == 0 && got.status == 200 ? declare_file(s, &row, path) : rc;
+	if (rc != 0 || got.status == 404 || got.status == 410 || got.status == 403)
+		return rc;
+	return got.status == 200 ? declare_file(s, &row, path) : s->host->fail(s->sync, "%s", got.problem);
 }
 
 /* ---- packages ---- */
