@@ -438,7 +438,7 @@ def test_manual_pages(tmp_path):
     assert r.returncode == 0, r.stderr
     files = sorted(tmp_path.glob("man[15]/*"))
     pages = {p.name for p in files}
-    commands = set(re.findall(r"^  ([a-z]+)", run("--help").stdout.split("\nTry it:")[0], re.M))
+    commands = set(re.findall(r"^  ([a-z-]+)", run("--help").stdout.split("\nTry it:")[0], re.M))
     assert {f"sluice-{c}.1" for c in commands} <= pages
     r = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", *map(str, files)], capture_output=True, text=True, timeout=60 * SLOW)
     assert r.returncode == 0 and r.stderr == "", r.stderr
