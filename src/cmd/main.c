@@ -142,6 +142,24 @@ static const struct command commands[] = {
 	{
 		.group = GROUP_OBJECTS,
 		.kind = &kind_repository,
+		.fields = label_filters,
+		.name = "repo list",
+		"",
+		0,
+		0,
+		CONNECT_OPTIONS,
+		"list the repositories",
+		"Lists the repositories with their policy, latest version, number of units, and the URL from which\n"
+		"clients fetch.\n\n"
+		"Examples:\n"
+		"  sluice repo list\n"
+		"  sluice repo list --label-select env=test\n"
+		"  sluice repo list --json | jq -r '.[].url'",
+		cmd_repo,
+	},
+	{
+		.group = GROUP_OBJECTS,
+		.kind = &kind_repository,
 		.name = "repo show",
 		"REPOSITORY",
 		1,
@@ -834,24 +852,6 @@ static const struct command commands[] = {
 		"Examples:\n"
 		"  sluice task cancel 019ad2a1-4b6c-7000-8000-000000000000",
 		cmd_task_cancel,
-	},
-	{
-		.group = GROUP_OBJECTS,
-		.kind = &kind_repository,
-		.fields = label_filters,
-		.name = "repo list",
-		"",
-		0,
-		0,
-		CONNECT_OPTIONS,
-		"list the repositories",
-		"Lists the repositories with their policy, latest version, number of units, and the URL from which\n"
-		"clients fetch.\n\n"
-		"Examples:\n"
-		"  sluice repo list\n"
-		"  sluice repo list --label-select env=test\n"
-		"  sluice repo list --json | jq -r '.[].url'",
-		cmd_repo,
 	},
 	{
 		.group = GROUP_SERVER,
