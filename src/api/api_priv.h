@@ -162,6 +162,7 @@ enum api_how { API_NOW, API_TASK };
 struct api_locks {
 	const char **exclusive, **shared; /* NULL-terminated */
 	size_t exclusive_count, shared_count, exclusive_cap, shared_cap;
+	bool brief; /* the task is short though its handler is not always: it may run inside the call */
 };
 
 struct api_kind {

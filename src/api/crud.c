@@ -177,6 +177,7 @@ void api_create(struct api_ctx *x, const struct api_route *rt)
 	} else if (r->kind->create == API_TASK) {
 		if (r->kind->reserve != NULL)
 			r->kind->reserve(x, r, API_CREATE, NULL, values, &locks);
+		locks.brief = r->kind->make == NULL; /* one row is inserted */
 		api_dispatch(
 			x, API_TASK_CREATE, json_pack("{s:s, s:O}", "resource", r->path, "values", values), &locks);
 	} else if ((rc = create_now(x, r, values, &row, &err)) == 0) {

@@ -53,6 +53,7 @@ void api_dispatch(struct api_ctx *x, const char *name, json_t *args, struct api_
 	n.logging_cid = slice_str(x->res->correlation_id);
 	n.exclusive = l->exclusive;
 	n.shared = l->shared;
+	n.immediate = l->brief;
 	/* A task that runs here opens transactions of its own. */
 	api_txn_end(x);
 	if (text == NULL || x->nomem) /* never a task without one of its reservations */

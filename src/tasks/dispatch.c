@@ -37,7 +37,7 @@ int tasks_dispatch(
 	int rc;
 
 	/* A name that is unknown here may be known to the process that will run it. */
-	wanted.immediate = h != NULL && h->immediate;
+	wanted.immediate = h != NULL && (h->immediate || n->immediate);
 	rc = catalog_write(c, &t, err);
 	if (rc == 0)
 		rc = catalog_task_create(t, &wanted, &id, &u, &started, err);

@@ -39,7 +39,7 @@ void task_progress_done(struct task *t, const char *code, int64_t done); /* comp
 int task_created(struct task *t, const char *prn, const char *href);
 void task_result(struct task *t, json_t *result); /* steals the reference */
 
-/* Creates a task, and runs it here when its handler is immediate and its resources are free (it is final then). A name without handler is
+/* Creates a task, and runs it here when its handler, or the task, is immediate and its resources are free (it is final then). A name without handler is
  * queued all the same. Any thread that may block. */
 int tasks_dispatch(
 	const struct task_registry *r, struct catalog *c, const struct task_new *n, struct uuid *uuid, struct err *err);
