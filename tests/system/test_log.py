@@ -4,12 +4,11 @@ import re
 
 from data import KiB
 from rawhttp import Conn
-from sluice import CONTENT
-from waiting import in_thread
+from sluice import CONTENT, SLOW
+from waiting import in_thread, wait_for
 
 
-def drain(fd):
-    out = b""
+def drain(fd, out):
     while piece := os.read(fd, 1 << 20):
         out += piece
     return out.decode()
@@ -30,7 +29,10 @@ def test_a_log_that_nobody_reads_stops_neither_clients_nor_tasks(start_sluice, u
     assert s.get("r/a").content == upstream.body("/r/a").all()
     s.quiet()
     dropped = s.metric("log_dropped")
-    text = in_thread(drain, read_end)
+    so_far = bytearray()
+    text = in_thread(drain, read_end, so_far)
+    # What waits is written first, and the writer says what is missing: only then there is room for what the stop has to say.
+    wait_for("the log to be written again", lambda: b" lines were dropped" in so_far, 30 * SLOW)
     s.stop()
     log = text()
     os.close(read_end)
