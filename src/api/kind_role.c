@@ -92,8 +92,20 @@ static const struct api_field assignment_fields[] = {
 	{.name = NULL},
 };
 
+/* Every assignment here counts everywhere: none is on an object, or of a domain. */
+static int filter_object(struct api_ctx *x, const struct api_resource *r, struct query *q, const struct api_filter *f,
+	enum query_op op, struct slice value, struct err *err)
+{
+	if (value.n == 0 || slice_eq(value, SLICE("null")))
+		return 0;
+	return query_where(q, "role", QUERY_EQ, SLICE(""), err); /* which no role is called */
+}
+
 static const struct api_filter assignment_filters[] = {
 	{"role", OPS_STRING, "role", .help = "name of the role"},
+	{"content_object", OPS_EXACT, .apply = filter_object, .nullable = true,
+		.help = "null: those that count everywhere, all"},
+	{"domain", OPS_EXACT, .apply = filter_object, .nullable = true, .help = "likewise"},
 	{.name = NULL},
 };
 

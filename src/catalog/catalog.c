@@ -485,6 +485,34 @@ int64_t catalog_window_began_us(const struct catalog *c)
 	return c->window_ms > 0 ? clock_wall_us() - c->window_ms * (NS_PER_MS / 1000) : 0;
 }
 
+int catalog_window_sweep(
+	struct catalog *c, const char *due, const char *sweep, void (*changes)(struct txn *t), struct err *err)
+{
+	int64_t began = catalog_window_began_us(c);
+	struct txn *t = NULL;
+	struct db_stmt *s;
+	int rc = catalog_read(c, &t, err);
+
+	if (began == 0) /* there is no window */
+		began = clock_wall_us();
+	if (rc == 0)
+		rc = db_first(txn_db(t), due, &s, err, DB_I64(began));
+	if (rc == 1)
+		db_done(&s);
+	txn_end(&t);
+	if (rc <= 0)
+		return rc;
+	rc = catalog_write(c, &t, err);
+	if (rc == 0)
+		rc = db_do(txn_db(t), sweep, err, DB_I64(began));
+	if (rc == 0 && changes != NULL)
+		changes(t);
+	if (rc == 0)
+		rc = txn_commit(&t, err);
+	txn_end(&t);
+	return rc;
+}
+
 static bool is_path(struct slice path)
 {
 	struct slice rest = path;

@@ -23,6 +23,10 @@ char *col_dup(struct db_stmt *s, int i, bool *failed);
 
 /* Superseded publications since then are still answered; 0: none are. */
 int64_t catalog_window_began_us(const struct catalog *c);
+/* Lets go what has lain outside of that window: `due` looks whether there is any, so that nothing is written where there is none; $1 is its begin.
+ * `changes` (may be NULL) says what the transaction changes. */
+int catalog_window_sweep(
+	struct catalog *c, const char *due, const char *sweep, void (*changes)(struct txn *t), struct err *err);
 
 /* The transaction adds (or takes away) artifacts of so many bytes: committed together with it. */
 void txn_count_artifact(struct txn *t, int artifacts, int64_t bytes);

@@ -182,30 +182,8 @@ int catalog_distribution_forget(struct txn *t, int64_t distribution_id, struct e
 
 int catalog_history_sweep(struct catalog *c, struct err *err)
 {
-	int64_t began = catalog_window_began_us(c);
-	struct txn *t = NULL;
-	struct db_stmt *s;
-	int rc = catalog_read(c, &t, err);
-
-	if (began == 0) /* there is no window */
-		began = clock_wall_us();
-	if (rc == 0)
-		rc = db_first(txn_db(t), "SELECT 1 FROM distribution_history WHERE superseded_at < $1 LIMIT 1", &s, err,
-			DB_I64(began));
-	if (rc == 1)
-		db_done(&s);
-	txn_end(&t);
-	if (rc <= 0)
-		return rc;
-	rc = catalog_write(c, &t, err);
-	if (rc == 0)
-		rc = db_do(txn_db(t), "DELETE FROM distribution_history WHERE superseded_at < $1", err, DB_I64(began));
-	if (rc == 0) {
-		txn_changes_service(t);
-		rc = txn_commit(&t, err);
-	}
-	txn_end(&t);
-	return rc;
+	return catalog_window_sweep(c, "SELECT 1 FROM distribution_history WHERE superseded_at < $1 LIMIT 1",
+		"DELETE FROM distribution_history WHERE superseded_at < $1", txn_changes_service, err);
 }
 
 /* --- the end --- */

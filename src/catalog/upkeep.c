@@ -29,31 +29,10 @@ int catalog_version_due(struct txn *t, int64_t repository_id, int64_t number, in
 
 int catalog_offers_sweep(struct catalog *c, struct err *err)
 {
-	int64_t began = catalog_window_began_us(c);
-	struct txn *t = NULL;
-	struct db_stmt *s;
-	int rc = catalog_read(c, &t, err);
-
-	if (began == 0) /* there is no window */
-		began = clock_wall_us();
-	if (rc == 0)
-		rc = db_first(txn_db(t), "SELECT 1 FROM remote_artifact WHERE dropped_at < $1 LIMIT 1", &s, err,
-			DB_I64(began));
-	if (rc == 1)
-		db_done(&s);
-	txn_end(&t);
-	if (rc <= 0)
-		return rc;
-	rc = catalog_write(c, &t, err);
-	if (rc == 0)
-		rc = db_do(txn_db(t),
-			"DELETE FROM remote_artifact WHERE id IN (SELECT id FROM remote_artifact WHERE dropped_at < $1 "
-			"ORDER BY dropped_at LIMIT 1000)",
-			err, DB_I64(began));
-	if (rc == 0)
-		rc = txn_commit(&t, err);
-	txn_end(&t);
-	return rc;
+	return catalog_window_sweep(c, "SELECT 1 FROM remote_artifact WHERE dropped_at < $1 LIMIT 1",
+		"DELETE FROM remote_artifact WHERE id IN (SELECT id FROM remote_artifact WHERE dropped_at < $1 "
+		"ORDER BY dropped_at LIMIT 1000)",
+		NULL, err);
 }
 
 int catalog_version_unpublished(struct txn *t, int64_t version_id, bool *unpublished, struct err *err)

@@ -1,4 +1,4 @@
-/* The command line: every option of every command in one table (option_table.inc), the commands in another (main.c). What is parsed, explained,
+/* The command line: every option of every command in one table (option_table.inc), the commands in another (command_table.c). What is parsed, explained,
  * completed and written into manual pages comes from these two. Pure text work.
  *
  * A new command is a row there, and its options, unless they are here already, are rows here. A command about objects of the API
@@ -95,7 +95,7 @@ struct noun {
 	const char *help; /* more, NULL: that is all */
 };
 
-/* Everything that there is: main.c. */
+/* Everything that there is: command_table.c. */
 struct command_table {
 	const struct command *commands;
 	size_t count;

@@ -162,3 +162,25 @@ def test_files_are_brought(pulp, shared, tmp_path):
     pulp("file", "repository", "destroy", "--name", "up")
     pulp("orphan", "cleanup", "--protection-time", "0")
     assert pulp("artifact", "list") == []
+
+
+def test_people_and_what_they_may_do(pulp, shared):
+    assert "admin" in {u["username"] for u in pulp("user", "list")}
+    assert {"sluice.admin", "sluice.viewer"} <= {r["name"] for r in pulp("role", "list")}
+    pulp("group", "create", "--name", "ops")
+    pulp("user", "create", "--username", "eve", "--password", "long-enough-for-eve")
+    pulp("group", "user", "add", "--group", "ops", "--username", "eve")
+    assert [u["username"] for u in pulp("group", "user", "list", "--group", "ops")] == ["eve"]
+
+    def status(method):
+        return shared.api.request(method, "repositories/file/file/", auth=("eve", "long-enough-for-eve"), check=False,
+                                  **({"json": {"name": "eves"}} if method == "POST" else {})).status_code
+    assert (status("GET"), status("POST")) == (403, 403)
+    pulp("user", "role-assignment", "add", "--username", "eve", "--role", "sluice.viewer", "--object", "")
+    assert (status("GET"), status("POST")) == (200, 403)
+    assert [r["role"] for r in pulp("user", "role-assignment", "list", "--username", "eve")] == ["sluice.viewer"]
+    pulp("user", "role-assignment", "remove", "--username", "eve", "--role", "sluice.viewer", "--object", "")
+    assert status("GET") == 403
+    pulp("group", "user", "remove", "--group", "ops", "--username", "eve")
+    pulp("user", "destroy", "--username", "eve")
+    pulp("group", "destroy", "--name", "ops")
