@@ -12,6 +12,7 @@ from waiting import wait_for
 
 COUNT = 10_000 if SLOW == 1 else 1_000
 SEED = int(os.environ.get("SLUICE_TEST_SEED", 4))
+MYSELF = "/pulp/api/v3/users/1/"
 LOGIN = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 
 
@@ -27,6 +28,8 @@ def test_no_request_is_too_much(sluice):
     seen = {}
     for n in range(COUNT):
         ask = asking.next()
+        while ask.method not in ("GET", "HEAD") and ask.path == MYSELF:  # another password, and nobody asks any more
+            ask = asking.next()
         headers = {"Authorization": LOGIN} | ({"Content-Type": ask.content_type} if ask.content_type else {})
         if "Content-Range" in [p["name"] for p in ask.op.described["parameters"]]:
             headers["Content-Range"] = "bytes 0-9/10"
